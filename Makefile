@@ -1,0 +1,64 @@
+# One entry point for people and for CI. Needs make and Python >= 3.11, nothing else. Writes to .venv alone.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+VENV := .venv
+BIN := $(VENV)/bin
+CACHE := $(CURDIR)/$(VENV)/.cache
+STAMP := $(VENV)/.installed
+SOURCES := driftline offline producers schemas stream_app
+
+# Compiled Python, compiled kernels and test examples go to .venv too.
+export PYTHONPYCACHEPREFIX := $(CACHE)/python
+export NUMBA_CACHE_DIR := $(CACHE)/numba
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
+export DO_NOT_TRACK := 1
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(STAMP) ## create .venv and install the locked versions, once
+
+$(STAMP): requirements.lock pyproject.toml
+	@deploy/setup $(VENV)
+	@touch $@
+
+.PHONY: demo
+demo: setup ## the whole loop on an embedded broker, on this machine
+	@$(BIN)/driftline demo
+
+.PHONY: test
+test: setup ## run the tests (make test ARGS="-k broker -x")
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: setup ## lint, format, types, import contracts, lock file; only looks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --cache-dir $(CACHE)/import_linter
+	@! grep -nE '://|^ *-|@' requirements.lock || { echo "requirements.lock: only names, versions and markers are allowed" >&2; exit 1; }
+
+.PHONY: bench
+bench: setup ## measure throughput and latency on this machine
+	@$(BIN)/python -m bench $(ARGS)
+
+.PHONY: fmt
+fmt: setup ## format, and repair what ruff can repair
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: lock
+lock: setup ## resolve requirements.lock anew from pyproject.toml
+	@echo '# Exact versions for Python 3.11 and newer, made from pyproject.toml by `make lock`. Names and markers only, no addresses.' > $(CACHE)/lock
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+		--no-emit-index-url --no-annotate --no-header --quiet >> $(CACHE)/lock
+	@cp $(CACHE)/lock requirements.lock
+
+.PHONY: clean
+clean: ## remove .venv
+	@rm -rf $(VENV)

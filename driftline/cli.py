@@ -1,0 +1,121 @@
+"""The ``driftline`` command: which commands there are, where each lives, and how a failure is told.
+
+A command's module is imported when that command runs, so ``driftline --help`` stays instant. Failures become one line
+on stderr and an exit code; only ``driftline --debug`` shows a traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+from typing import Any, Final, NamedTuple
+
+import click
+
+from driftline import __version__
+from driftline.errors import CommandError
+from schemas.errors import DriftlineError
+
+EXIT_INTERRUPTED: Final = 130
+
+
+class Entry(NamedTuple):
+    """Where a command lives and the line that the list of commands shows for it."""
+
+    target: str
+    summary: str
+
+
+COMMANDS: Final[dict[str, Entry]] = {
+    "demo": Entry("driftline.demo:demo", "The whole loop on an embedded broker, on this machine."),
+    "broker": Entry("driftline.broker:broker", "Run the embedded broker in the foreground."),
+    "workload": Entry("schemas.cli:workload", "Check and show workload files."),
+    "topics": Entry("schemas.cli:topics", "Create and list the topics of a workload."),
+    "simulate": Entry("producers.cli:simulate", "Simulate customers into topics or the lake."),
+    "replay": Entry("producers.cli:replay", "Send files of events to topics or the lake."),
+    "worker": Entry("stream_app.cli:worker", "Stream worker: features, scores, alerts."),
+    "watch": Entry("stream_app.cli:watch", "Watch data, scores and labels; signal retraining."),
+    "alerts": Entry("driftline.alerts:alerts", "Read the churn alerts."),
+    "ingest": Entry("offline.cli:ingest", "Bring the event topics into the lake."),
+    "train": Entry("offline.cli:train", "Train a model on the lake."),
+    "evaluate": Entry("offline.cli:evaluate", "Evaluate a model on events after its training data."),
+    "release": Entry("offline.cli:release", "Release a model to the stream workers."),
+    "rollback": Entry("offline.cli:rollback", "Release the model before the current one."),
+    "retrain-worker": Entry("offline.cli:retrain_worker", "Answer retrain signals with new models."),
+    "report": Entry("offline.cli:report", "Render drift and model reports."),
+}
+
+
+class FrontDoor(click.Group):
+    """A group that imports a command when it is asked for, and turns failures into one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        return None if entry is None else load(entry.target)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table, importing none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo(err=True)
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if ctx.params.get("debug") or _is_closed_pipe(error):
+                raise
+            raise told(error) from error
+
+
+def load(target: str) -> click.Command:
+    """The command behind ``module:attribute``."""
+    module, _, attribute = target.partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    if not isinstance(command, click.Command):
+        raise TypeError(f"{target} is a {type(command).__name__}, not a command")
+    return command
+
+
+def told(error: Exception) -> CommandError:
+    """The one line and the exit code for a failure.
+
+    Examples
+    --------
+    >>> told(OSError(28, "No space left on device", "lake/usage")).message
+    'no space left on the disk while writing lake/usage; free some and run the command again'
+    """
+    if isinstance(error, DriftlineError):
+        return CommandError(str(error), error.exit_code)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        place = f" while writing {error.filename}" if error.filename else ""
+        return CommandError(f"no space left on the disk{place}; free some and run the command again", 1)
+    if isinstance(error, OSError) and error.filename is not None:
+        return CommandError(f"{error.filename}: {(error.strerror or type(error).__name__).lower()}", 1)
+    return CommandError(
+        f"unexpected {type(error).__name__}: {error} (this is a bug; `driftline --debug ...` shows where)", 70
+    )
+
+
+def _is_closed_pipe(error: Exception) -> bool:
+    """Whether the reader of our output went away (``driftline alerts | head``), which click ends quietly."""
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
+
+
+@click.group(cls=FrontDoor, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show a traceback when a command fails.")
+@click.version_option(__version__, prog_name="driftline")
+def cli(debug: bool) -> None:
+    """Who is about to leave? Streaming churn prediction on Kafka."""
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    cli(prog_name="driftline")

@@ -1,0 +1,34 @@
+"""Errors of the front door.
+
+::
+
+    schemas.errors.DriftlineError
+    `-- BrokerError                 exit code 3
+        `-- EmbeddedBrokerError     the broker of this machine does not start or has died
+
+    click.ClickException
+    `-- CommandError                any failure, told in one line on stderr
+"""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import click
+
+from schemas.errors import BrokerError
+
+
+class EmbeddedBrokerError(BrokerError):
+    """The embedded broker cannot start, or ended by itself; the message says what to do."""
+
+
+class CommandError(click.ClickException):
+    """A failure as the user sees it: ``driftline: error: <one line>`` and an exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(" ".join(message.split()))
+        self.exit_code = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"driftline: error: {self.message}", file=file, err=file is None)

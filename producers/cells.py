@@ -1,0 +1,112 @@
+"""Cells of a table read as what the workload wants: text, numbers, whole numbers.
+
+Input is an Arrow array of any type a file may have; output is NumPy, with null told apart from wrong. Times are in
+`producers.times`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+NULL_TEXTS: Final = ("", "NULL", "null", "\\N", "NaN", "nan", "None")
+"""Texts that mean "nothing here"; NA is not one of them, because it is Namibia's code."""
+
+_NUMBER: Final = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
+_WHOLE_LIMIT: Final = float(1 << 53)
+
+
+def text_array(cells: Any) -> Any:
+    """Cells as an Arrow string array, null where there is nothing.
+
+    Parameters
+    ----------
+    cells
+        Arrow array (n,). A whole float is written without its ``.0``, so a customer column with
+        gaps (17850.0 in Parquet) names the same customers as one without.
+
+    Returns
+    -------
+    Any
+        Arrow string array (n,), trimmed.
+
+    Examples
+    --------
+    >>> text_array(pa.array([17850.0, None])).to_pylist()
+    ['17850', None]
+    """
+    if pa.types.is_floating(cells.type):
+        cells = _whole_if_whole(cells)
+    if not is_text(cells.type):
+        return pc.cast(cells, pa.string())
+    trimmed = pc.utf8_trim_whitespace(pc.cast(cells, pa.string()))
+    return pc.if_else(pc.is_in(trimmed, pa.array(NULL_TEXTS)), pa.scalar(None, pa.string()), trimmed)
+
+
+def texts_of(cells: Any) -> NDArray[Any]:
+    """Cells as text, object (n,), None where there is nothing."""
+    texts: NDArray[Any] = text_array(cells).to_numpy(zero_copy_only=False)
+    return texts.astype(object)
+
+
+def numbers_of(cells: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Cells as numbers.
+
+    Returns
+    -------
+    tuple[NDArray[np.float64], NDArray[np.bool_]]
+        Numbers (n,), NaN where there is nothing, and which cells are neither a number nor nothing (infinite is wrong).
+
+    Examples
+    --------
+    >>> numbers_of(pa.array(["1.5", "", "much"]))
+    (array([1.5, nan, nan]), array([False, False,  True]))
+    """
+    if not _is_numeric(cells.type):
+        texts = text_array(cells)
+        is_number = pc.fill_null(pc.match_substring_regex(texts, _NUMBER), False)
+        wrong = as_mask(pc.and_(pc.is_valid(texts), pc.invert(is_number)))
+        cells = pc.utf8_ltrim(pc.if_else(is_number, texts, pa.scalar(None, pa.string())), characters="+")
+    else:
+        wrong = np.zeros(len(cells), dtype=bool)
+    numbers = pc.fill_null(pc.cast(cells, pa.float64(), safe=False), np.nan).to_numpy(zero_copy_only=False)
+    infinite = np.isinf(numbers)
+    return np.where(infinite, np.nan, numbers), wrong | infinite
+
+
+def wholes_of(cells: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Cells as whole numbers: `numbers_of`, where a fraction or anything beyond 2^53 is wrong too."""
+    numbers, wrong = numbers_of(cells)
+    fraction = np.isfinite(numbers) & ((numbers != np.trunc(numbers)) | (np.abs(numbers) > _WHOLE_LIMIT))
+    return np.where(fraction, np.nan, numbers), wrong | fraction
+
+
+def as_mask(array: Any) -> NDArray[np.bool_]:
+    """An Arrow boolean array as NumPy, null counting as False."""
+    mask: NDArray[np.bool_] = pc.fill_null(array, False).to_numpy(zero_copy_only=False).astype(bool)
+    return mask
+
+
+def is_text(kind: Any) -> bool:
+    """Whether an Arrow type is text; a column of nulls alone counts as text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind))
+
+
+def _is_numeric(kind: Any) -> bool:
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_boolean(kind)
+    )
+
+
+def _whole_if_whole(cells: Any) -> Any:
+    """Floats as int64 when all of them are whole; NaN becomes null."""
+    numbers = pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False)
+    missing = np.isnan(numbers)
+    rest = numbers[~missing]
+    if np.any(rest != np.trunc(rest)) or np.any(np.abs(rest) > _WHOLE_LIMIT):
+        return pa.array(numbers, mask=missing)
+    return pa.array(np.where(missing, 0, numbers).astype(np.int64), mask=missing)

@@ -1,0 +1,51 @@
+"""How kernels are compiled: Numba, cached, and the cache keyed on the source of all kernels together.
+
+Numba looks only at the file of the compiled function, so a changed constant or inlined function in another file would go unseen; here any
+change of a kernel file or of the op-codes opens a fresh cache folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_HERE = Path(__file__).resolve().parent
+_KERNELS = ("*kernel*.py", "opcodes.py", "reasons.py", "compiled.py")
+
+
+def source_digest() -> str:
+    """Sixteen hex digits that change when any kernel source changes."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for folder in (_HERE, _HERE.parent / "stream_app"):
+        for path in sorted({path for pattern in _KERNELS for path in folder.glob(pattern)}):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_folder() -> Path:
+    beside = _HERE / "__pycache__"
+    for root in (beside, Path(tempfile.gettempdir()) / f"driftline-{os.getuid()}"):
+        folder = root / f"kernels-{source_digest()}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="driftline-kernels-"))
+
+
+if not os.environ.get("NUMBA_CACHE_DIR"):
+    numba.config.CACHE_DIR = str(_cache_folder())
+
+
+def compiled(function: _Function) -> _Function:
+    """Compile ``function`` on first call, without the interpreter lock, and keep the result on disk."""
+    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]

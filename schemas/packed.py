@@ -1,0 +1,66 @@
+"""Text columns as one run of UTF-8 bytes and offsets, the form the compiled kernels read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from schemas.errors import CodecError
+
+
+@dataclass(frozen=True, eq=False)
+class PackedText:
+    """A text column of n rows; row i is ``data[offsets[i]:offsets[i + 1]]``.
+
+    Parameters
+    ----------
+    data
+        UTF-8 bytes of all rows.
+    offsets
+        int64 (n + 1,), starting at 0.
+    is_null
+        bool (n,); a null row has no bytes.
+    """
+
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    is_null: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.is_null)
+
+    def to_bytes(self) -> list[bytes]:
+        """The rows one by one."""
+        return split(self.data, self.offsets)
+
+
+def split(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> list[bytes]:
+    """The pieces of `data` between neighbouring `offsets`."""
+    whole = data.tobytes()
+    ends = offsets.tolist()
+    return [whole[start:end] for start, end in pairwise(ends)]
+
+
+def pack_text(column: NDArray[Any]) -> PackedText:
+    """A text column (object or U, None for null) as packed UTF-8.
+
+    Raises
+    ------
+    CodecError
+        `garbage` when a cell is not text, or text that UTF-8 cannot carry.
+    """
+    try:
+        array = pa.array(column, type=pa.large_string(), from_pandas=False)
+    except (pa.ArrowException, UnicodeError, TypeError, ValueError) as cause:
+        raise CodecError("garbage", f"a text column holds something that is not text: {cause}") from cause
+    _, offset_buffer, data_buffer = array.buffers()
+    offsets = np.frombuffer(offset_buffer, dtype=np.int64, count=len(array) + 1)
+    data = np.frombuffer(data_buffer, dtype=np.uint8) if data_buffer else np.empty(0, dtype=np.uint8)
+    is_null = np.asarray(array.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
+    first, last = int(offsets[0]), int(offsets[-1])
+    return PackedText(data[first:last], offsets - first, is_null)

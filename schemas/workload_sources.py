@@ -1,0 +1,209 @@
+"""The ``[[source]]`` entries of a workload file: which columns of which table become which events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from schemas.source import Source, SourceEvent, Where
+from schemas.workload import EventTopic
+from schemas.workload_entry import MISSING, Entry, suggest
+
+FORMATS: Final = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".log": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+COMPRESSIONS: Final = (".gz", ".bz2", ".zst", ".xz")
+_TESTS: Final = ("equals", "in", "prefix", "not_prefix", "not_null")
+
+
+def parse_sources(root: Entry, topics: Sequence[EventTopic]) -> tuple[Source, ...]:
+    """All sources in file order.
+
+    Raises
+    ------
+    WorkloadError
+        At the first wrong entry.
+    """
+    sources: list[Source] = []
+    for entry in root.items("source"):
+        source = _source(entry, topics)
+        if any(source.name == other.name for other in sources):
+            entry.refuse("name", f"= {source.name!r} is taken by another source")
+        sources.append(source)
+    return tuple(sources)
+
+
+def _source(entry: Entry, topics: Sequence[EventTopic]) -> Source:
+    entry.only(
+        "name", "doc", "path", "format", "separator", "header", "columns", "customer_id", "event_time", "time_format",
+        "timezone", "known_time", "known_after", "event_id", "where", "event",
+    )  # fmt: skip
+    source_format = _format(entry)
+    events = tuple(_event(event, topics) for event in entry.items("event"))
+    if not events:
+        entry.refuse(None, "yields nothing; declare at least one [[source.event]]")
+    source = Source(
+        name=entry.name(),
+        path=entry.some_text("path"),
+        format=source_format,
+        customer_id=entry.some_text("customer_id"),
+        event_time=entry.some_text("event_time"),
+        events=events,
+        separator=_separator(entry),
+        header=entry.flag("header", True),
+        columns=entry.texts("columns", ()),
+        time_format=entry.some_text("time_format", None),
+        timezone=_timezone(entry),
+        known_time=entry.some_text("known_time", None),
+        known_after_ms=entry.duration("known_after", "0s", "0s", "365d"),
+        event_id=entry.texts("event_id", ()),
+        where=_wheres(entry),
+    )
+    _check_columns(entry, source)
+    return source
+
+
+def _format(entry: Entry) -> Any:
+    if entry.has("format"):
+        return entry.choice("format", ("csv", "jsonl", "parquet"))
+    suffixes = [s for s in PurePosixPath(entry.some_text("path")).suffixes if s not in COMPRESSIONS]
+    if not suffixes or suffixes[-1] not in FORMATS:
+        entry.refuse("path", f"= {entry.table['path']!r} does not say its format; add format = csv, jsonl or parquet")
+    return FORMATS[suffixes[-1]]
+
+
+def _separator(entry: Entry) -> str:
+    default = "\t" if ".tsv" in str(entry.table.get("path")) else ","
+    value = entry.text("separator", default)
+    if value != "whitespace" and (len(value) != 1 or value in '"\r\n'):
+        entry.refuse("separator", f'= {value!r} must be one character or "whitespace"')
+    return value
+
+
+def _timezone(entry: Entry) -> str:
+    name = entry.some_text("timezone", "UTC")
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        entry.refuse("timezone", f'= {name!r} is not a time zone; write one like "UTC" or "Europe/Berlin"')
+    return str(name)
+
+
+def _check_columns(entry: Entry, source: Source) -> None:
+    """Names that do not exist can be told here only when the file gives the names."""
+    if source.format != "csv":
+        for key in ("separator", "header"):
+            if entry.has(key):
+                entry.refuse(key, f"belongs to csv; the format is {source.format}")
+    elif not source.header and not source.columns:
+        entry.refuse("header", "= false needs columns = [..], the names of the columns")
+    if not source.columns:
+        return
+    used = [("customer_id", source.customer_id), ("event_time", source.event_time)]
+    used += [("known_time", source.known_time)] if source.known_time else []
+    used += [("event_id", column) for column in source.event_id] + [("where", w.column) for w in source.where]
+    for key, column in used:
+        if column not in source.columns:
+            entry.refuse(key, f"= {column!r} is not one of the columns; {suggest(column, source.columns)}")
+    for event, parsed in zip(entry.items("event"), source.events, strict=True):
+        for key, column in _event_columns(parsed):
+            if column not in source.columns:
+                event.refuse(key, f"= {column!r} is not one of the columns; {suggest(column, source.columns)}")
+
+
+def _event_columns(event: SourceEvent) -> list[tuple[str, str]]:
+    used = [(key, column) for key, column in (("kind_column", event.kind_column), ("time", event.time)) if column]
+    used += [("where", w.column) for w in event.where]
+    return used + [("values", column) for _, column in event.values if isinstance(column, str)]
+
+
+def _event(entry: Entry, topics: Sequence[EventTopic]) -> SourceEvent:
+    if entry.has("kind") == entry.has("kind_column"):
+        entry.refuse(None, "needs kind (a constant) or kind_column with kinds, one of the two")
+    extra = ("kind",) if entry.has("kind") else ("kind_column", "kinds", "other")
+    entry.only("time", "known", "where", "values", *extra)
+    of_kind = {kind.name: topic for topic in topics for kind in topic.kinds}
+    kind = entry.choice("kind", of_kind) if entry.has("kind") else None
+    kinds = _kinds(entry, of_kind) if kind is None else ()
+    targets = {kind} if kind is not None else {target for _, target in kinds}
+    return SourceEvent(
+        kind=kind,
+        kind_column=entry.some_text("kind_column", None),
+        kinds=kinds,
+        other=entry.choice("other", ("error", "ignore"), "error"),
+        time=entry.some_text("time", None),
+        known=entry.choice("known", ("time", "row"), "time"),
+        where=_wheres(entry),
+        values=_values(entry, [of_kind[name] for name in sorted(targets)]),
+    )
+
+
+def _kinds(entry: Entry, of_kind: dict[str, EventTopic]) -> tuple[tuple[str, str], ...]:
+    table = entry.child("kinds", MISSING)
+    if not table.table:
+        table.refuse(None, 'is empty; map raw names to kinds, like kinds = { "Log in" = "login" }')
+    return tuple((raw, str(table.choice(raw, of_kind))) for raw in table.table)
+
+
+def _values(entry: Entry, topics: list[EventTopic]) -> tuple[tuple[str, str | float], ...]:
+    table = entry.child("values", {})
+    known = list(dict.fromkeys(field.name for topic in topics for field in topic.fields))
+    for name, value in table.table.items():
+        if name not in known:
+            table.refuse(name, f"is not a value field of topic {topics[0].name}; {suggest(name, known)}")
+        if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
+            table.refuse(name, f"= {value!r} must be the name of a column, or a number")
+        if not isinstance(value, str) and not any(
+            f.type != "category" for t in topics for f in t.fields if f.name == name
+        ):
+            table.refuse(name, f"= {value!r}: a category takes a column, not a number")
+    return tuple(table.table.items())
+
+
+def _wheres(entry: Entry) -> tuple[Where, ...]:
+    value = entry.table.get("where", [])
+    if isinstance(value, dict):
+        return (_where(entry.child("where")),)
+    return tuple(_where(item) for item in entry.items("where"))
+
+
+def _where(entry: Entry) -> Where:
+    entry.only("column", *_TESTS)
+    column = entry.some_text("column")
+    tests = [test for test in _TESTS if entry.has(test)]
+    if len(tests) != 1:
+        entry.refuse(None, f"needs exactly one test; allowed are {', '.join(_TESTS)}")
+    return Where(column, _as_test(tests[0]), _where_values(entry, tests[0]))
+
+
+def _as_test(test: str) -> Any:
+    return test
+
+
+def _where_values(entry: Entry, test: str) -> tuple[Any, ...]:
+    value = entry.table[test]
+    if test == "not_null":
+        if value is not True:
+            entry.refuse(test, f"= {value!r} must be true")
+        return ()
+    if test == "in":
+        if not isinstance(value, list) or not value or not all(_is_scalar(item) for item in value):
+            entry.refuse(test, f"= {value!r} must be a list of text or numbers")
+        return tuple(value)
+    if test in ("prefix", "not_prefix"):
+        return (entry.some_text(test),)
+    if not _is_scalar(value):
+        entry.refuse(test, f"= {value!r} must be text, a number, true or false")
+    return (value,)
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool)

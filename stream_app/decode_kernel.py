@@ -1,0 +1,272 @@
+"""One compiled, bounds-checked pass from Avro bytes to columns, for the schema ids we wrote ourselves.
+
+Table-driven by the topic's fields. A bad record gets a reason (status REFUSED + index) and never disturbs its neighbours.
+Other schema ids get ``unknown_schema`` here; `decode` tries them with the codec.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from schemas.compiled import compiled
+from schemas.reasons import MAX_AHEAD_MS, MAX_EVENT_BYTES, MAX_SCALED, NEWEST_MS, OLDEST_MS, REASONS
+from stream_app import opcodes as op
+from stream_app.key_kernel import hash_bytes
+
+GARBAGE = op.REFUSED + REASONS.index("garbage")
+WRONG_MAGIC = op.REFUSED + REASONS.index("wrong_magic")
+UNKNOWN_SCHEMA = op.REFUSED + REASONS.index("unknown_schema")
+TRAILING_BYTES = op.REFUSED + REASONS.index("trailing_bytes")
+NULL_KEY = op.REFUSED + REASONS.index("null_key")
+NULL_VALUE = op.REFUSED + REASONS.index("null_value")
+NOT_FINITE = op.REFUSED + REASONS.index("not_finite")
+TOO_OLD = op.REFUSED + REASONS.index("too_old")
+IN_FUTURE = op.REFUSED + REASONS.index("in_future")
+TOO_LATE = op.REFUSED + REASONS.index("too_late")
+TOO_LARGE = op.REFUSED + REASONS.index("too_large")
+KEY_MISMATCH = op.REFUSED + REASONS.index("key_mismatch")
+KEY_TOO_LONG = op.REFUSED + REASONS.index("key_too_long")
+OUT_OF_RANGE = op.REFUSED + REASONS.index("out_of_range")
+UNKNOWN_KIND = op.REFUSED + REASONS.index("unknown_kind")
+
+NUMBER, INTEGER, TIME, CATEGORY = range(4)
+FIELD_TYPES = ("number", "integer", "time", "category")
+
+
+@compiled
+def _varint(buf, p, end):
+    """(zigzag long, next position or -1 when the bytes end or the number is too long)."""
+    result = np.uint64(0)
+    shift = np.uint64(0)
+    while True:
+        if p >= end or shift > np.uint64(63):
+            return np.int64(0), np.int64(-1)
+        byte = np.uint64(buf[p])
+        p += 1
+        result |= (byte & np.uint64(127)) << shift
+        if byte < np.uint64(128):
+            break
+        shift += np.uint64(7)
+    return np.int64(result >> np.uint64(1)) ^ (-np.int64(result & np.uint64(1))), np.int64(p)
+
+
+@compiled
+def _span(buf, p, end):
+    """(length of a string, where its bytes begin or -1)."""
+    length, p = _varint(buf, p, end)
+    if p < 0 or length < 0 or length > end - p:
+        return np.int64(0), np.int64(-1)
+    return length, p
+
+
+@compiled
+def _time_status(event_ms, known_ms, lateness):
+    """PENDING, or why these two times are refused."""
+    if event_ms < OLDEST_MS or known_ms < OLDEST_MS:
+        return TOO_OLD
+    if event_ms > NEWEST_MS or known_ms > NEWEST_MS or event_ms - known_ms > MAX_AHEAD_MS:
+        return IN_FUTURE
+    if known_ms - event_ms > lateness:
+        return TOO_LATE
+    return op.PENDING
+
+
+@compiled
+def check_times(event_time, known_time, lateness, status):
+    """Refuse by the times alone whatever is still PENDING."""
+    for i in range(len(status)):
+        if status[i] == op.PENDING:
+            status[i] = _time_status(event_time[i], known_time[i], lateness)
+
+
+@compiled
+def scale_number(x, scale):
+    """(scaled integer, status) of a number, rounded half to even."""
+    if not np.isfinite(x):
+        return np.int64(op.NONE), NOT_FINITE
+    scaled = np.rint(x * scale)
+    if abs(scaled) > MAX_SCALED:
+        return np.int64(op.NONE), OUT_OF_RANGE
+    return np.int64(scaled), op.PENDING
+
+
+@compiled
+def scale_column(x, present, scale, out, status):
+    """Scale a column of numbers into ``out``; absent values become NONE, bad ones a reason."""
+    for i in range(len(x)):
+        if present[i]:
+            out[i], bad = scale_number(x[i], scale)
+            if bad != op.PENDING and status[i] == op.PENDING:
+                status[i] = bad
+        else:
+            out[i] = op.NONE
+
+
+@compiled
+def _code_of(code_hash, categories, first, last):
+    """Index of a category among the declared ones; the number of them when it is unseen."""
+    for j in range(first, last):
+        if categories[j] == code_hash:
+            return j - first
+    return last - first
+
+
+@compiled
+def _field(buf, p, end, kind, scale, categories, first, last):
+    """(value, next position or -1, status) of one nullable field."""
+    branch, p = _varint(buf, p, end)
+    if p < 0 or branch < 0 or branch > 1:
+        return np.int64(op.NONE), np.int64(-1), GARBAGE
+    if branch == 0:
+        return np.int64(op.NONE), p, op.PENDING
+    if kind == NUMBER:
+        if end - p < 8:
+            return np.int64(op.NONE), np.int64(-1), GARBAGE
+        bits = np.empty(1, np.uint64)
+        word = np.uint64(0)
+        for j in range(8):
+            word |= np.uint64(buf[p + j]) << np.uint64(8 * j)
+        bits[0] = word
+        value, status = scale_number(bits.view(np.float64)[0], scale)
+        return value, p + 8, status
+    if kind == CATEGORY:
+        length, p = _span(buf, p, end)
+        if p < 0:
+            return np.int64(op.NONE), np.int64(-1), GARBAGE
+        return np.int64(_code_of(hash_bytes(buf, p, length), categories, first, last)), p + length, op.PENDING
+    value, p = _varint(buf, p, end)
+    if p < 0:
+        return value, p, GARBAGE
+    if kind == TIME:
+        if value < OLDEST_MS or value > NEWEST_MS:
+            return value, p, TOO_OLD if value < OLDEST_MS else IN_FUTURE
+    elif abs(value) > MAX_SCALED or value == op.NONE:
+        return value, p, OUT_OF_RANGE
+    return value, p, op.PENDING
+
+
+@compiled
+def decode_events(
+    buf,
+    ends,
+    record_keys,
+    record_key_ends,
+    has_key,
+    has_value,
+    timestamp,
+    schema_id,
+    first_kind,
+    n_kinds,
+    field_kinds,
+    scales,
+    categories,
+    category_ptr,
+    lateness,
+    max_key,
+    status,
+    event_time,
+    known_time,
+    kind,
+    id_hash,
+    key_hash,
+    key_at,
+    key_len,
+    values,
+):
+    """Decode records that lie end to end in ``buf``; every output array has one place for each."""
+    n_fields = len(field_kinds)
+    start = np.int64(0)
+    key_start = np.int64(0)
+    for i in range(len(ends)):
+        p, end = start, ends[i]
+        key_p, key_end = key_start, record_key_ends[i]
+        start, key_start = end, key_end
+        event_time[i] = known_time[i] = timestamp[i]
+        if not has_key[i]:
+            status[i] = NULL_KEY
+            continue
+        if not has_value[i]:
+            status[i] = NULL_VALUE
+            continue
+        if end - p > MAX_EVENT_BYTES:
+            status[i] = TOO_LARGE
+            continue
+        if end - p < 5 or buf[p] != 0:
+            status[i] = WRONG_MAGIC
+            continue
+        found = (np.int64(buf[p + 1]) << 24) | (np.int64(buf[p + 2]) << 16) | (np.int64(buf[p + 3]) << 8) | np.int64(buf[p + 4])
+        if found != schema_id:
+            status[i] = UNKNOWN_SCHEMA
+            continue
+        status[i] = GARBAGE
+        length, p = _span(buf, p + 5, end)
+        if p < 0:
+            continue
+        id_hash[i] = hash_bytes(buf, p, length)
+        length, p = _span(buf, p + length, end)
+        if p < 0:
+            continue
+        key_at[i], key_len[i] = p, length
+        customer = p
+        event_ms, p = _varint(buf, p + length, end)
+        if p < 0:
+            continue
+        branch, p = _varint(buf, p, end)
+        if p < 0 or branch < 0 or branch > 1:
+            continue
+        known_ms = timestamp[i]
+        if branch == 1:
+            known_ms, p = _varint(buf, p, end)
+            if p < 0:
+                continue
+        code, p = _varint(buf, p, end)
+        if p < 0:
+            continue
+        event_time[i], known_time[i] = event_ms, known_ms
+        if code < 0 or code >= n_kinds:
+            status[i] = UNKNOWN_KIND
+            continue
+        kind[i] = first_kind + code
+        refused = op.PENDING
+        for j in range(n_fields):
+            value, p, bad = _field(
+                buf, p, end, field_kinds[j], scales[j], categories, category_ptr[j], category_ptr[j + 1]
+            )
+            if p < 0:
+                break
+            values[i, j] = value
+            if bad != op.PENDING and refused == op.PENDING:
+                refused = bad
+        if p < 0:
+            continue
+        if p != end:
+            status[i] = TRAILING_BYTES
+            continue
+        if refused == op.PENDING:
+            refused = _key_status(buf, customer, length, record_keys, key_p, key_end, max_key)
+        if refused == op.PENDING:
+            refused = _time_status(event_ms, known_ms, lateness)
+        if refused == op.PENDING:
+            key_hash[i] = hash_bytes(buf, customer, length)
+        status[i] = refused
+
+
+@compiled
+def _key_status(buf, at, length, record_keys, key_p, key_end, max_key):
+    if length > max_key:
+        return KEY_TOO_LONG
+    if length == 0 or length != key_end - key_p:
+        return KEY_MISMATCH
+    for j in range(length):
+        if buf[at + j] != record_keys[key_p + j]:
+            return KEY_MISMATCH
+    return op.PENDING
+
+
+@compiled
+def hash_spans(data, ends, out):
+    """Hash each of the byte strings that lie end to end in ``data``."""
+    start = np.int64(0)
+    for i in range(len(ends)):
+        out[i] = hash_bytes(data, start, ends[i] - start)
+        start = ends[i]

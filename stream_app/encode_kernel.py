@@ -1,0 +1,101 @@
+"""Score records written as columns: Avro bytes of many scores in one compiled pass.
+
+The event id of a score is ``<customer>@<as-of>/<row kind>``: the same after any restart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from schemas.compiled import compiled
+
+ID_EXTRA = 24  # '@', up to 19 digits, '/', one digit, and to spare
+
+
+@compiled
+def _put_long(out, p, value):
+    """Write a zigzag varint; return the next position."""
+    n = (np.uint64(value) << np.uint64(1)) ^ np.uint64(value >> np.int64(63))
+    while n >= np.uint64(128):
+        out[p] = np.uint8((n & np.uint64(127)) | np.uint64(128))
+        n >>= np.uint64(7)
+        p += 1
+    out[p] = np.uint8(n)
+    return p + 1
+
+
+@compiled
+def _put_bytes(out, p, data, at, length):
+    for j in range(length):
+        out[p + j] = data[at + j]
+    return p + length
+
+
+@compiled
+def _put_digits(out, p, value):
+    """Write a number >= 0 in decimal."""
+    n_digits = 1
+    rest = value // 10
+    while rest > 0:
+        n_digits += 1
+        rest //= 10
+    for j in range(n_digits - 1, -1, -1):
+        out[p + j] = 48 + value % 10
+        value //= 10
+    return p + n_digits
+
+
+@compiled
+def feature_hash(x):
+    """64-bit hash of the bits of a float32 row (FNV-1a over words), as int64."""
+    bits = x.view(np.uint32)
+    h = np.uint64(0xCBF29CE484222325)
+    for j in range(len(bits)):
+        h = (h ^ np.uint64(bits[j])) * np.uint64(0x100000001B3)
+    return np.int64(h)
+
+
+@compiled
+def encode_scores(chosen, rows, scores, why, thresholds, x, stamps, s64, s8, row64, event_at, head, version, workload, out, ends):
+    """Encode the scores at positions ``chosen``; ``ends`` (n,) are the ends of the records in ``out``. Returns bytes written.
+
+    ``head`` is magic and schema id; ``version`` and ``workload`` are the texts' bytes. ``out`` must be large enough.
+    """
+    p = 0
+    bits = np.empty(1, np.float32)
+    for n in range(len(chosen)):
+        i = chosen[n]
+        slot, as_of, row_kind = rows[i, 0], rows[i, 1], rows[i, 2]
+        length = s64[slot * row64 + event_at]
+        key = slot * row64 * 8
+        p = _put_bytes(out, p, head, 0, 5)
+        digits = 1
+        rest = as_of // 10
+        while rest > 0:
+            digits += 1
+            rest //= 10
+        p = _put_long(out, p, length + digits + 3)
+        p = _put_bytes(out, p, s8, key, length)
+        out[p] = 64  # @
+        p = _put_digits(out, p + 1, as_of)
+        out[p] = 47  # /
+        out[p + 1] = 48 + row_kind
+        p = _put_long(out, p + 2, length)
+        p = _put_bytes(out, p, s8, key, length)
+        p = _put_long(out, p, as_of)
+        p = _put_long(out, p, row_kind)
+        bits[0] = scores[i]
+        p = _put_bytes(out, p, bits.view(np.uint8), 0, 4)
+        p = _put_long(out, p, 1 if scores[i] >= thresholds[row_kind] else 0)
+        p = _put_long(out, p, len(version))
+        p = _put_bytes(out, p, version, 0, len(version))
+        p = _put_long(out, p, len(workload))
+        p = _put_bytes(out, p, workload, 0, len(workload))
+        p = _put_long(out, p, feature_hash(x[i]))
+        p = _put_long(out, p, stamps.shape[1])
+        for j in range(stamps.shape[1]):
+            p = _put_long(out, p, stamps[i, j])
+        p = _put_long(out, p, 0)
+        p = _put_long(out, p, why[i] - 1)
+        ends[n] = p
+    return p

@@ -1,0 +1,61 @@
+"""What can go wrong in the stream.
+
+::
+
+    DriftlineError (schemas.errors)
+    `-- StreamError                 exit code 4: the worker stopped; nothing was skipped
+        |-- OverflowStop            topic, offset
+        |-- ContinuityStop          topic, partition, expected and found position
+        |-- RestoreError            topic, partition
+        |-- AssignmentStop          partitions of the sources differ
+        `-- ModelError              version: a release that cannot be loaded
+"""
+
+from __future__ import annotations
+
+from schemas.errors import DriftlineError
+
+
+class StreamError(DriftlineError):
+    """The worker must stop; its last checkpoint is whole."""
+
+    exit_code = 4
+
+
+class OverflowStop(StreamError):
+    """A sum would pass 2^63."""
+
+    def __init__(self, topic: str, offset: int) -> None:
+        self.topic, self.offset = topic, offset
+        super().__init__(f"topic {topic} offset {offset}: a sum passes 2^63; lower the field's scale in the workload")
+
+
+class ContinuityStop(StreamError):
+    """Records are missing between two fetches."""
+
+    def __init__(self, topic: str, partition: int, expected: int, found: int) -> None:
+        self.topic, self.partition, self.expected, self.found = topic, partition, expected, found
+        super().__init__(
+            f"topic {topic} partition {partition}: expected offset {expected}, the log continues at {found}; "
+            "events were lost before they were read (retention?). Start with --accept-gap to go on without them"
+        )
+
+
+class RestoreError(StreamError):
+    """The state topic cannot be restored from."""
+
+    def __init__(self, topic: str, partition: int, detail: str) -> None:
+        self.topic, self.partition = topic, partition
+        super().__init__(f"topic {topic} partition {partition}: {detail}")
+
+
+class AssignmentStop(StreamError):
+    """The group assigned source partitions apart."""
+
+
+class ModelError(StreamError):
+    """A released model cannot be loaded."""
+
+    def __init__(self, version: str, detail: str) -> None:
+        self.version = version
+        super().__init__(f"model {version}: {detail}")

@@ -1,0 +1,390 @@
+"""The compiled heart: find a customer's row, tick it, apply an event, take a feature row.
+
+Table-driven: every number that depends on the workload comes from a `Plan`, so one compile serves all workloads. State is one run of
+bytes per partition seen as int64 (``s64``), int32 (``s32``) and uint8 (``s8``).
+Not here: decoding (`decode_kernel`), merging (`merge_kernel`), scores and alerts (`decide_kernel`), features (`feature_kernel`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from schemas.compiled import compiled
+from stream_app import opcodes as op
+from stream_app.feature_kernel import take_features
+from stream_app.key_kernel import find_slot, murmur2_partition
+from stream_app.opcodes import (
+    RULE_DECISION_AT,
+    RULE_EVENT_AT,
+    RULE_FORGET,
+    RULE_GRACE,
+    RULE_HORIZON_DAYS,
+    RULE_I32_AT,
+    RULE_IDLE,
+    RULE_KEY_BYTES,
+    RULE_LABEL,
+    RULE_MEMORY_AT,
+    RULE_MEMORY_DAYS,
+    RULE_MIN_TENURE,
+    RULE_N_RULES,
+    RULE_SCORE_EVERY,
+    RULE_STAMPS_AT,
+)
+
+# control: the scalars of a partition that kernels read and write
+N_SLOTS, N_FREE, N_OUT, N_OUTCOMES, CLOCK_DAY, FAILED, PARTITION, N_PARTITIONS, ALL_TICKS = range(9)
+
+
+@compiled
+def _advance(s64, s32, e64, e32, rings, old_day, new_day):
+    """Move every ring's head from ``old_day`` to ``new_day``, clearing the tiles that come into view."""
+    for j in range(rings.shape[0]):
+        region, at, length, tile_days, clear = rings[j, 0], rings[j, 1], rings[j, 2], rings[j, 3], rings[j, 4]
+        head, target = old_day // tile_days, new_day // tile_days
+        if old_day == op.NONE or target - head > length:
+            head = target - length
+        for tile in range(head + 1, target + 1):
+            place = tile % length
+            if region == op.RING_I32:
+                s32[e32 + at + place] = 0
+            elif region == op.RING_I64:
+                s64[e64 + at + place] = clear
+            else:
+                s64[e64 + at + place // 64] &= ~(np.int64(1) << (place % 64))
+
+
+@compiled
+def _update(s64, s32, e64, e32, kind, day, time, id_hash, values, kind_ptr, ops, rings):
+    """Apply one event to the event part; False when a sum would overflow."""
+    head = s64[e64 + op.ROW_DAY]
+    if head == op.NONE or day > head:
+        _advance(s64, s32, e64, e32, rings, head, day)
+        s64[e64 + op.ROW_DAY] = day
+        head = day
+    for j in range(kind_ptr[kind], kind_ptr[kind + 1]):
+        code = ops[j, 0]
+        at = ops[j, 1]
+        if code <= op.SET_DAY:
+            length, tile_days = ops[j, 2], ops[j, 3]
+            tile = day // tile_days
+            if tile <= head // tile_days - length:
+                continue
+            place = tile % length
+            if code == op.ADD_COUNT:
+                s32[e32 + at + place] += 1
+            elif code == op.SET_DAY:
+                s64[e64 + at + place // 64] |= np.int64(1) << (place % 64)
+            else:
+                value = values[ops[j, 4]]
+                if value == op.NONE:
+                    continue
+                if code == op.ADD_SUM:
+                    old = s64[e64 + at + place]
+                    new = old + value
+                    if (value >= 0) != (new >= old):
+                        return False
+                    s64[e64 + at + place] = new
+                elif code == op.ADD_PRESENT:
+                    s32[e32 + at + place] += 1
+                elif value > s64[e64 + at + place]:
+                    s64[e64 + at + place] = value
+        elif code == op.MAX_TIME:
+            if time > s64[e64 + at]:
+                s64[e64 + at] = time
+        elif code == op.MIN_TIME:
+            if s64[e64 + at] == op.NONE or time < s64[e64 + at]:
+                s64[e64 + at] = time
+        elif code == op.ADD_OPEN:
+            s64[e64 + at] += ops[j, 5]
+        else:
+            value = values[ops[j, 4]]
+            if value == op.NONE:
+                continue
+            if code == op.MAX_VALUE:
+                if value > s64[e64 + at]:
+                    s64[e64 + at] = value
+            else:
+                _keep_last(s64, e64 + at, time, id_hash, value)
+    return True
+
+
+@compiled
+def _keep_last(s64, at, time, id_hash, value):
+    """Keep the greatest (time, hash, value): the same whatever the order of arrival."""
+    if time > s64[at]:
+        newer = True
+    elif time < s64[at]:
+        newer = False
+    elif id_hash != s64[at + 1]:
+        newer = id_hash > s64[at + 1]
+    else:
+        newer = value > s64[at + 2]
+    if newer:
+        s64[at] = time
+        s64[at + 1] = id_hash
+        s64[at + 2] = value
+
+
+@compiled
+def is_live(s64, e64, as_of, rule):
+    """Whether the customer is live at ``as_of``: started, not ended since, not idle, not lapsed."""
+    start = s64[e64 + op.START]
+    if start == op.NONE or start >= as_of or s64[e64 + op.END] >= start:
+        return False
+    if rule[RULE_IDLE] > 0 and as_of - s64[e64 + op.LAST] > rule[RULE_IDLE]:
+        return False
+    return not (
+        rule[RULE_LABEL] == op.LAPSE
+        and (s64[e64 + op.LABEL] == op.NONE or s64[e64 + op.LABEL] + rule[RULE_GRACE] <= as_of)
+    )
+
+
+@compiled
+def _outcome(s64, e64, scored_at, horizon_end, rule):
+    """1 when the label came true in (scored_at, horizon_end], by what the row knows now."""
+    label = s64[e64 + op.LABEL]
+    if rule[RULE_LABEL] == op.INACTIVITY:
+        return 0 if label > scored_at else 1
+    if label == op.NONE:
+        return 0
+    moment = label + rule[RULE_GRACE]
+    return 1 if scored_at < moment <= horizon_end else 0
+
+
+@compiled
+def _remember_outcomes(s64, s8, slot, row64, row8, day, rule, control, outcomes):
+    """Settle the tick scores whose horizon has passed by ``day``; free their place for the days to come."""
+    e64 = slot * row64 + rule[RULE_EVENT_AT]
+    ring = slot * row8 + rule[RULE_MEMORY_AT]
+    days, horizon = rule[RULE_MEMORY_DAYS], rule[RULE_HORIZON_DAYS]
+    last = s64[slot * row64 + rule[RULE_DECISION_AT] + op.TICK_DAY]
+    first_day = max(last + 1, day - days + 1) - horizon
+    for scored_day in range(first_day, day - horizon + 1):
+        place = ring + scored_day % days
+        if s8[place] != 0:
+            n = control[N_OUTCOMES]
+            outcomes[n, 0] = scored_day
+            outcomes[n, 1] = s8[place] - 1
+            scored_at = scored_day * op.DAY_MS
+            outcomes[n, 2] = _outcome(s64, e64, scored_at, scored_at + horizon * op.DAY_MS, rule)
+            control[N_OUTCOMES] = n + 1
+            s8[place] = 0
+
+
+@compiled
+def _emit(s64, s32, slot, row64, as_of, row_kind, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x):
+    """Put a feature row into the batch to be scored."""
+    n = control[N_OUT]
+    e64 = slot * row64 + rule[RULE_EVENT_AT]
+    out_rows[n, 0] = slot
+    out_rows[n, 1] = as_of
+    out_rows[n, 2] = row_kind
+    stamps = slot * row64 + rule[RULE_STAMPS_AT]
+    for j in range(out_stamps.shape[1]):
+        out_stamps[n, j] = s64[stamps + j]
+    take_features(s64, s32, e64, slot * row64 * 2 + rule[RULE_I32_AT], as_of, fops, fscale, zone, out_x[n])
+    control[N_OUT] = n + 1
+
+
+@compiled
+def _has_open_alert(s64, decision, rule):
+    for r in range(rule[RULE_N_RULES]):
+        if s64[decision + op.N_DECISION + r * op.N_RULE + op.OPEN_SINCE] != 0:
+            return True
+    return False
+
+
+@compiled
+def _tick(s64, s32, s8, slot, row64, day, rule, fops, fscale, zone, control, tick_days, out_rows, out_stamps, out_x, outcomes):
+    """The daily tick of one row: outcomes that matured, then a feature row as of the day's 00:00."""
+    decision = slot * row64 + rule[RULE_DECISION_AT]
+    _remember_outcomes(s64, s8, slot, row64, row64 * 8, day, rule, control, outcomes)
+    s64[decision + op.TICK_DAY] = day
+    e64 = slot * row64 + rule[RULE_EVENT_AT]
+    as_of = day * op.DAY_MS
+    if is_live(s64, e64, as_of, rule):
+        if control[ALL_TICKS] == 0 and not _wanted(tick_days, day):
+            return
+        if as_of - s64[e64 + op.FIRST] >= rule[RULE_MIN_TENURE]:
+            _emit(s64, s32, slot, row64, as_of, op.TICK, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
+    elif _has_open_alert(s64, decision, rule):
+        _emit(s64, s32, slot, row64, as_of, op.ENDED, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
+
+
+@compiled
+def _wanted(days, day):
+    """Whether ``day`` is in the ascending array ``days``."""
+    place = np.searchsorted(days, day)
+    return place < len(days) and days[place] == day
+
+
+@compiled
+def _score_point(s64, e64, decision, kind, time, as_of, urgent, rule):
+    """Row kind of a score taken at this event, or -1."""
+    step = time // rule[RULE_SCORE_EVERY]
+    is_new_step = step > s64[decision + op.STEP]
+    if is_new_step:
+        s64[decision + op.STEP] = step
+    if not (is_new_step or urgent[kind]):
+        return -1
+    if not is_live(s64, e64, as_of, rule) or as_of - s64[e64 + op.FIRST] < rule[RULE_MIN_TENURE]:
+        return -1
+    return op.URGENT if urgent[kind] else op.EVENT
+
+
+@compiled
+def _start_row(s64, s8, slot, row64, keys, at, length, key_hash, initial, day, rule):
+    """Turn a free slot into the row of a new customer."""
+    row = slot * row64
+    for j in range(row64):
+        s64[row + j] = 0
+    for j in range(length):
+        s8[row * 8 + j] = keys[at + j]
+    e64 = row + rule[RULE_EVENT_AT]
+    for j in range(len(initial)):
+        s64[e64 + j] = initial[j]
+    s64[e64 + op.KEY_LEN] = length
+    s64[e64 + op.KEY_HASH] = key_hash
+    decision = row + rule[RULE_DECISION_AT]
+    s64[decision + op.TICK_DAY] = day
+    s64[decision + op.STEP] = op.NONE
+    s64[decision + op.SCORE] = -1
+    for j in range(rule[RULE_STAMPS_AT], rule[RULE_MEMORY_AT] // 8):
+        s64[row + j] = -1
+
+
+@compiled
+def apply(
+    start,
+    order,
+    source,
+    status,
+    event_time,
+    known_time,
+    kind,
+    id_hash,
+    key_hash,
+    key_at,
+    key_len,
+    offset,
+    values,
+    keys,
+    s64,
+    s32,
+    s8,
+    row64,
+    dirty,
+    index,
+    free,
+    control,
+    rule,
+    initial,
+    kind_ptr,
+    ops,
+    rings,
+    urgent,
+    fops,
+    fscale,
+    zone,
+    tick_days,
+    out_rows,
+    out_stamps,
+    out_x,
+    outcomes,
+):
+    """Apply events ``order[start:]`` one after the other; return how far it came.
+
+    Stops early when the rows to be scored, the outcomes or the slots are full, or (``control[FAILED]``) a sum would overflow. ``status``
+    becomes APPLIED, or REFUSED + reason when a new customer's key does not belong to this partition.
+    """
+    room = len(out_rows) - 3
+    outcome_room = len(outcomes) - 3 * rule[RULE_MEMORY_DAYS]
+    capacity = len(s64) // row64
+    for q in range(start, len(order)):
+        i = order[q]
+        if status[i] != op.PENDING:
+            continue
+        if control[N_OUT] > room or control[N_OUTCOMES] > outcome_room:
+            return q
+        day = max(event_time[i], known_time[i]) // op.DAY_MS
+        known_day = known_time[i] // op.DAY_MS
+        today = max(control[CLOCK_DAY], known_day)
+        slot, place = find_slot(s64, s8, index, row64, keys, key_at[i], key_len[i], key_hash[i], rule[RULE_EVENT_AT])
+        if slot < 0:
+            if murmur2_partition(keys, key_at[i], key_len[i], control[N_PARTITIONS]) != control[PARTITION]:
+                status[i] = op.MISROUTED
+                continue
+            if control[N_FREE] > 0:
+                control[N_FREE] -= 1
+                slot = free[control[N_FREE]]
+            elif control[N_SLOTS] < capacity:
+                slot = control[N_SLOTS]
+                control[N_SLOTS] += 1
+            else:
+                return q
+            index[place] = slot
+            _start_row(s64, s8, slot, row64, keys, key_at[i], key_len[i], key_hash[i], initial, today, rule)
+        decision = slot * row64 + rule[RULE_DECISION_AT]
+        if s64[decision + op.TICK_DAY] < control[CLOCK_DAY]:
+            _tick(s64, s32, s8, slot, row64, control[CLOCK_DAY], rule, fops, fscale, zone, control, tick_days, out_rows, out_stamps, out_x, outcomes)  # fmt: skip
+        if s64[decision + op.TICK_DAY] < known_day:
+            _tick(s64, s32, s8, slot, row64, known_day, rule, fops, fscale, zone, control, tick_days, out_rows, out_stamps, out_x, outcomes)  # fmt: skip
+        dirty[slot] = 1
+        e64 = slot * row64 + rule[RULE_EVENT_AT]
+        e32 = slot * row64 * 2 + rule[RULE_I32_AT]
+        time = event_time[i]
+        k = kind[i]
+        if not _update(s64, s32, e64, e32, k, time // op.DAY_MS, time, id_hash[i], values[i], kind_ptr, ops, rings):
+            control[FAILED] = 1
+            return q
+        s64[slot * row64 + rule[RULE_STAMPS_AT] + source[i]] = offset[i]
+        status[i] = op.APPLIED
+        as_of = max(time, known_time[i]) + 1
+        row_kind = _score_point(s64, e64, decision, k, time, as_of, urgent, rule)
+        if row_kind >= 0:
+            _emit(s64, s32, slot, row64, as_of, row_kind, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
+        elif s64[e64 + op.END] == time and _has_open_alert(s64, decision, rule) and not is_live(s64, e64, as_of, rule):
+            _emit(s64, s32, slot, row64, as_of, op.ENDED, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
+    return len(order)
+
+
+@compiled
+def sweep(
+    first,
+    last,
+    s64,
+    s32,
+    s8,
+    row64,
+    dirty,
+    control,
+    rule,
+    fops,
+    fscale,
+    zone,
+    tick_days,
+    out_rows,
+    out_stamps,
+    out_x,
+    outcomes,
+):
+    """Tick the slots ``[first, last)`` that have not had the clock day's tick; return how far it came.
+
+    A row that has been silent for longer than ``forget_after`` is zeroed: its slot is free again.
+    """
+    room = len(out_rows) - 3
+    outcome_room = len(outcomes) - 3 * rule[RULE_MEMORY_DAYS]
+    day = control[CLOCK_DAY]
+    for slot in range(first, last):
+        e64 = slot * row64 + rule[RULE_EVENT_AT]
+        if s64[e64 + op.KEY_LEN] == 0 or s64[slot * row64 + rule[RULE_DECISION_AT] + op.TICK_DAY] >= day:
+            continue
+        if control[N_OUT] > room or control[N_OUTCOMES] > outcome_room:
+            return slot
+        dirty[slot] = 1
+        before = control[N_OUT]
+        _tick(s64, s32, s8, slot, row64, day, rule, fops, fscale, zone, control, tick_days, out_rows, out_stamps, out_x, outcomes)  # fmt: skip
+        if control[N_OUT] == before and day * op.DAY_MS - s64[e64 + op.LAST] > rule[RULE_FORGET]:
+            for j in range(row64):
+                s64[slot * row64 + j] = 0
+    return last

@@ -1,0 +1,67 @@
+"""Order in which the sources of a partition are read, and which records are duplicates: both functions of the logs alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from schemas.compiled import compiled
+from stream_app import opcodes as op
+
+
+@compiled
+def merge_by_known_time(known_time, status, begin, end, is_caught_up, clock_ms, order, runs):
+    """Merge sources by known time, in offset order within a source, ties to the lower source.
+
+    Source s lies at ``[begin[s], end[s])`` of the columns. It never runs ahead of a source that is empty here and not caught up, and
+    stops before the first event known at or after ``clock_ms``, when the next clock record says that. Refused records go first: they have no time.
+    ``begin`` is moved on. Returns (number of positions in ``order``, number of (source, count) in ``runs``, True when stopped by the clock).
+    """
+    n = 0
+    n_runs = 0
+    while True:
+        best = -1
+        best_time = np.int64(0)
+        waits = False
+        for s in range(len(begin)):
+            if begin[s] >= end[s]:
+                waits = waits or not is_caught_up[s]
+                continue
+            i = begin[s]
+            time = known_time[i] if status[i] < op.REFUSED else np.int64(op.NONE)
+            if best < 0 or time < best_time:
+                best, best_time = s, time
+        if best < 0 or (waits and best_time != op.NONE):
+            return n, n_runs, best < 0 and not waits
+        if best_time >= clock_ms:
+            return n, n_runs, not waits
+        order[n] = begin[best]
+        begin[best] += 1
+        n += 1
+        if n_runs and runs[n_runs - 1, 0] == best:
+            runs[n_runs - 1, 1] += 1
+        else:
+            runs[n_runs, 0] = best
+            runs[n_runs, 1] = 1
+            n_runs += 1
+
+
+@compiled
+def mark_duplicates(id_hash, offset, status, window, ring, table_hash, table_offset):
+    """Mark events whose id was seen within the preceding ``window`` offsets of this topic-partition.
+
+    ``ring`` holds the hash at offset modulo its length (0: none); the tables are an open-addressing index from hash to newest offset
+    (-1: empty), with at least twice the places. A refused record leaves no hash.
+    """
+    mask = np.uint64(len(table_hash) - 1)
+    for i in range(len(offset)):
+        if status[i] >= op.REFUSED:
+            continue
+        h = id_hash[i] if id_hash[i] != 0 else np.int64(1)
+        place = np.uint64(h) & mask
+        while table_offset[place] >= 0 and table_hash[place] != h:
+            place = (place + np.uint64(1)) & mask
+        if table_offset[place] >= 0 and offset[i] - table_offset[place] <= window:
+            status[i] = op.DUPLICATE
+        table_hash[place] = h
+        table_offset[place] = offset[i]
+        ring[offset[i] % len(ring)] = h

@@ -1,0 +1,168 @@
+"""The heart run over a recording: point-in-time feature rows for training, backtests and reports.
+
+Same kernels as the stream; a cut-off is a tick. No labels, no models here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.events import EventBatch
+from stream_app import opcodes as op
+from stream_app.columns import Columns, columns_of
+from stream_app.merge_kernel import merge_by_known_time
+from stream_app.plan import Plan
+from stream_app.state import ROWS_AT_ONCE, DueRows, PartitionState
+
+Int64s = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Feature rows at moments.
+
+    Attributes
+    ----------
+    customer_id
+        (n,) text.
+    as_of_ms
+        (n,) int64; the row knows what was known before.
+    kind
+        (n,) uint8: 0 tick, 1 event, 2 urgent.
+    X
+        (n, n_features) float32, NaN is missing.
+    """
+
+    customer_id: npt.NDArray[np.object_]
+    as_of_ms: Int64s
+    kind: npt.NDArray[np.uint8]
+    X: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.as_of_ms)
+
+    def take(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Rows:
+        """Rows at ``chosen`` positions."""
+        return Rows(*(getattr(self, f.name)[chosen] for f in fields(self)))
+
+    @classmethod
+    def concat(cls, parts: Sequence[Rows]) -> Rows:
+        """All rows of ``parts``."""
+        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
+
+
+def tick_rows(
+    plan: Plan,
+    batches: Iterable[EventBatch],
+    cutoff_days: Sequence[int],
+    *,
+    event_sample: float = 0.0,
+    seed: int = 0,
+) -> Rows:
+    """Feature rows at the 00:00 of each cut-off day, and a seeded sample of event rows.
+
+    Parameters
+    ----------
+    plan
+        Of the workload.
+    batches
+        Events of all topics; any order within what is known on one day, days ascending in known time.
+    cutoff_days
+        Days since the epoch.
+    event_sample
+        Share of event and urgent rows to keep, 0 to 1.
+    seed
+        Of the sample.
+    """
+    recorder = Recorder(plan, cutoff_days, event_sample, seed)
+    for batch in batches:
+        recorder.update(batch)
+    return recorder.finish()
+
+
+class Recorder:
+    """Feeds events to a heart in known order and collects its rows."""
+
+    def __init__(self, plan: Plan, cutoff_days: Sequence[int], event_sample: float = 0.0, seed: int = 0) -> None:
+        self.plan = plan
+        self.cutoffs = sorted(set(int(day) for day in cutoff_days))
+        self.state = PartitionState(plan, tick_days=np.array(self.cutoffs, np.int64))
+        self._waiting: list[list[Columns]] = [[] for _ in range(plan.n_sources)]
+        self._sample, self._random = event_sample, np.random.default_rng(seed)
+        self._parts: list[Rows] = []
+        self._known = -(2**62)
+
+    def update(self, batch: EventBatch) -> None:
+        """Take a batch; what was known before the batch's first day is applied."""
+        if not len(batch):
+            return
+        columns = columns_of(self.plan, batch)
+        day_begin = int(columns.known_time.min()) // op.DAY_MS * op.DAY_MS
+        if day_begin > self._known:
+            self._apply_before(day_begin)
+            self._known = day_begin
+        self._waiting[int(columns.source[0])].append(columns)
+
+    def finish(self) -> Rows:
+        """Apply the rest, take the ticks of all cut-offs left, and return every row."""
+        self._apply_before(2**62)
+        self._parts.append(Rows(np.zeros(0, object), np.zeros(0, np.int64), np.zeros(0, np.uint8), self._no_x()))
+        return Rows.concat(self._parts)
+
+    def _no_x(self) -> npt.NDArray[np.float32]:
+        return np.zeros((0, self.plan.n_features), np.float32)
+
+    def _apply_before(self, end_ms: int) -> None:
+        """Apply what is known before ``end_ms``, with the cut-offs that fall in between."""
+        for day in [d for d in self.cutoffs if self.state.clock_day < d and d * op.DAY_MS <= end_ms]:
+            self._apply_merged(day * op.DAY_MS)
+            self._tick(day)
+        self._apply_merged(end_ms)
+
+    def _apply_merged(self, end_ms: int) -> None:
+        parts = [Columns.concat(waiting).sorted_by_known_time() for waiting in self._waiting if waiting]
+        if not parts:
+            return
+        ends = np.cumsum([len(part) for part in parts]).astype(np.int64)
+        begins = ends - [len(part) for part in parts]
+        columns = Columns.concat(parts)
+        order, runs = np.empty(len(columns), np.int64), np.empty((len(columns), 2), np.int64)
+        caught_up = np.ones(len(parts), np.uint8)
+        n, _, _ = merge_by_known_time(columns.known_time, columns.status, begins, ends, caught_up, end_ms, order, runs)
+        for source, begin, end in zip([p.source[0] for p in parts], begins, ends, strict=True):
+            rest = columns.take(slice(begin, end))
+            self._waiting[int(source)] = [rest] if len(rest) else []
+        self._apply(columns, order[:n])
+
+    def _apply(self, columns: Columns, order: Int64s) -> None:
+        done = 0
+        while done < len(order):
+            self.state.begin()
+            done = self.state.apply(columns, order, done)
+            self._collect(self.state.due())
+
+    def _tick(self, day: int) -> None:
+        self.state.set_clock(day)
+        at = 0
+        while at < self.state.n_slots:
+            self.state.begin()
+            at = self.state.sweep(at, at + ROWS_AT_ONCE)
+            self._collect(self.state.due())
+        self.state.end_sweep()
+
+    def _collect(self, due: DueRows) -> None:
+        kind = due.rows[:, 2]
+        keep = kind == op.TICK
+        if self._sample > 0:
+            drawn = self._random.random(len(kind)) < self._sample
+            keep |= drawn & ((kind == op.EVENT) | (kind == op.URGENT))
+        chosen = np.flatnonzero(keep)
+        if len(chosen):
+            rows = due.rows[chosen]
+            ids = np.array([key.decode() for key in self.state.customer_ids(rows[:, 0])], object)
+            self._parts.append(Rows(ids, rows[:, 1].copy(), rows[:, 2].astype(np.uint8), due.x[chosen].copy()))
+
