@@ -31,7 +31,8 @@ ENV PATH=/opt/driftline/bin:$PATH \
     DRIFTLINE_HOME=/var/lib/driftline/home
 USER driftline
 WORKDIR /var/lib/driftline
-# Compile the kernels now, so that a container does not start by compiling for seconds.
-RUN driftline worker --warm-up
+# Compile the kernels now, so that a container does not start by compiling. On another kind of processor it compiles anew.
+COPY deploy/warm_kernels.py /opt/driftline/warm_kernels.py
+RUN python /opt/driftline/warm_kernels.py
 VOLUME ["/var/lib/driftline/home"]
 CMD ["driftline", "--help"]

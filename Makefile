@@ -8,11 +8,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 CACHE := $(CURDIR)/$(VENV)/.cache
 STAMP := $(VENV)/.installed
-SOURCES := driftline offline producers schemas stream_app
+KERNELS := $(wildcard schemas/*kernel*.py stream_app/*kernel*.py) schemas/compiled.py schemas/reasons.py stream_app/opcodes.py
 
-# Compiled Python, compiled kernels and test examples go to .venv too.
+# Compiled Python, compiled kernels and test examples go to .venv too. Numba looks at one file of a kernel alone: any change
+# of a kernel opens a new folder, as in schemas/compiled.py.
 export PYTHONPYCACHEPREFIX := $(CACHE)/python
-export NUMBA_CACHE_DIR := $(CACHE)/numba
+export NUMBA_CACHE_DIR := $(CACHE)/kernels-$(shell cat $(KERNELS) requirements.lock 2>/dev/null | cksum | cut -d ' ' -f 1)
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 export DO_NOT_TRACK := 1
 

@@ -30,7 +30,6 @@ class Block:
     days: tuple[int, ...]
 
 
-
 @dataclass(frozen=True)
 class Cutoffs:
     """The blocks of a split by time; `between` lies inside the first embargo and only joins the final training."""

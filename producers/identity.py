@@ -53,21 +53,28 @@ def content_ids(
 
 
 def column_ids(source: str, columns: list[Any], kind: NDArray[Any] | None) -> NDArray[Any]:
-    """Ids from columns that identify a row: ``source/cell/cell``, and ``/kind`` when a row gives several events.
+    """Ids from columns that identify a row.
 
     Parameters
     ----------
     source
         Name of the source.
     columns
-        Arrow string arrays (n,).
+        Arrow string arrays (n,) without nulls.
     kind
-        Kind names (n,); None when a row gives one event.
+        Kind names (n,) when a row gives several events; else None.
+
+    Returns
+    -------
+    NDArray[Any]
+        The cell itself for one column and one event: the log has ids of its own. Else ``source/cell/cell/kind``.
     """
+    if kind is None and len(columns) == 1:
+        own: NDArray[Any] = columns[0].to_numpy(zero_copy_only=False).astype(object)
+        return own
     parts = columns if kind is None else [*columns, _text(kind)]
-    joined = pc.binary_join_element_wise(pa.scalar(source), *parts, "/", null_handling="replace", null_replacement="")
-    ids: NDArray[Any] = joined.to_numpy(zero_copy_only=False).astype(object)
-    return ids
+    ids: NDArray[Any] = pc.binary_join_element_wise(pa.scalar(source), *parts, "/").to_numpy(zero_copy_only=False)
+    return ids.astype(object)
 
 
 def occurrence(cells: Any) -> NDArray[np.int64]:

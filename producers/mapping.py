@@ -6,6 +6,7 @@ workload does not map.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,13 +29,17 @@ from schemas.workload import EventTopic, Field, Workload
 PRODUCT: Final = " * "
 """Between two column names in ``values``: their product, like ``amount = "Quantity * UnitPrice"``."""
 
+SNAPSHOT: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+"""As ``event_time``: a date instead of a column, for a table without times that became known on that day."""
+
 Mask = NDArray[np.bool_]
 Times = NDArray[np.int64]
 
 
 def wanted_columns(source: Source) -> list[str]:
     """The columns a source uses, each once."""
-    names = [source.customer_id, source.event_time, source.known_time, *source.event_id]
+    names = [source.customer_id, source.known_time, *source.event_id]
+    names += [] if SNAPSHOT.fullmatch(source.event_time) else [source.event_time]
     names += [where.column for where in source.where]
     for event in source.events:
         names += [event.kind_column, event.time, *(where.column for where in event.where)]
@@ -57,7 +62,8 @@ class _Rows:
 
     def refuse(self, reason: str, refused: Mask, column: str) -> Mask:
         """Count the refused rows; give the others."""
-        self.refusals.update_mask(reason, refused, self.table[column], self.table.path.name)
+        if refused.any():
+            self.refusals.update_mask(reason, refused, self.table[column], self.table.path.name)
         return ~refused
 
 
@@ -119,7 +125,7 @@ _WHERE: Final[dict[str, Callable[[Any, tuple[Any, ...]], Mask]]] = {
 def _read_rows(workload: Workload, source: Source, table: Table, refusals: Refusals, passing: Mask) -> _Rows:
     customers = text_array(table[source.customer_id])
     n_bytes = pc.fill_null(pc.binary_length(customers), 0).to_numpy(zero_copy_only=False)
-    event_ms, bad_time = times_of(table[source.event_time], source.time_format, source.timezone)
+    event_ms, bad_time = _row_times(source, table)
     known_ms, bad_known = event_ms + source.known_after_ms, np.zeros(table.n_rows, dtype=bool)
     if source.known_time is not None:
         known, bad_known = times_of(table[source.known_time], source.time_format, source.timezone)
@@ -132,10 +138,20 @@ def _read_rows(workload: Workload, source: Source, table: Table, refusals: Refus
         ("bad time", bad_time, source.event_time),
         ("bad known time", bad_known, source.known_time or source.event_time),
     ]
+    checks += [("no event id", as_mask(pc.is_null(text_array(table[name]))), name) for name in source.event_id]
     good = passing.copy()
     for reason, refused, column in checks:
         good &= rows.refuse(reason, refused & good, column)
     return _Rows(table, source, refusals, good, rows.customer_id, event_ms, known_ms)
+
+
+def _row_times(source: Source, table: Table) -> tuple[Times, Mask]:
+    if not SNAPSHOT.fullmatch(source.event_time):
+        return times_of(table[source.event_time], source.time_format, source.timezone)
+    ms, wrong = times_of(pa.array([source.event_time]), None, source.timezone)
+    if wrong.any():
+        raise SourceError(source.name, table.path, f"event_time {source.event_time} is not a date")
+    return np.full(table.n_rows, ms[0]), np.zeros(table.n_rows, dtype=bool)
 
 
 def _events(workload: Workload, rows: _Rows, event: SourceEvent) -> list[EventBatch]:
@@ -161,7 +177,7 @@ def _kinds(rows: _Rows, event: SourceEvent, good: Mask) -> tuple[NDArray[Any], M
     mapped: Mask = kinds != ""
     if event.other == "error" and (good & ~mapped).any():
         found = sorted({names[code] if code < len(names) else "nothing" for code in codes[good & ~mapped]})
-        detail = f"holds {', '.join(map(repr, found[:5]))}, not in kinds; map it, or set other = \"ignore\""
+        detail = f'holds {", ".join(map(repr, found[:5]))}, not in kinds; map it, or set other = "ignore"'
         raise SourceError(rows.source.name, rows.table.path, detail, column=event.kind_column)
     return kinds, mapped
 

@@ -98,9 +98,7 @@ def _distinct_ms(texts: Any, time_format: str | None, timezone: str) -> NDArray[
     ms: NDArray[np.int64] = stamps.dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
     has_zone = np.full(len(ms), "%z" in (time_format or ""))
     if time_format is None:
-        has_zone = as_mask(
-            pc.and_(pc.match_substring_regex(texts, _CLOCK), pc.match_substring_regex(texts, _ZONE))
-        )
+        has_zone = as_mask(pc.and_(pc.match_substring_regex(texts, _CLOCK), pc.match_substring_regex(texts, _ZONE)))
     local = ~has_zone & (ms != NO_TIME_MS)
     ms[local] = _to_utc(ms[local], timezone)
     return ms

@@ -1,7 +1,7 @@
 """How kernels are compiled: Numba, cached, and the cache keyed on the source of all kernels together.
 
-Numba looks only at the file of the compiled function, so a changed constant or inlined function in another file would go unseen; here any
-change of a kernel file or of the op-codes opens a fresh cache folder.
+Numba looks only at the file of the compiled function, so a changed constant or inlined function in another file would
+go unseen; here any change of a kernel file or of the op-codes opens a fresh cache folder.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -30,22 +30,23 @@ def source_digest() -> str:
 
 
 def _cache_folder() -> Path:
-    beside = _HERE / "__pycache__"
-    for root in (beside, Path(tempfile.gettempdir()) / f"driftline-{os.getuid()}"):
-        folder = root / f"kernels-{source_digest()}"
+    """A folder that only this user can write: cached code is loaded and run."""
+    name = f"kernels-{source_digest()}"
+    for root in (_HERE / "__pycache__", Path.home() / ".cache" / "driftline"):
+        folder = root / name
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError:
             continue
-        if os.access(folder, os.W_OK):
+        if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
             return folder
     return Path(tempfile.mkdtemp(prefix="driftline-kernels-"))
 
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba.config.CACHE_DIR = str(_cache_folder())
+    numba.config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]
 
 
 def compiled(function: _Function) -> _Function:
     """Compile ``function`` on first call, without the interpreter lock, and keep the result on disk."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))

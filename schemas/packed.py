@@ -55,7 +55,10 @@ def pack_text(column: NDArray[Any]) -> PackedText:
         `garbage` when a cell is not text, or text that UTF-8 cannot carry.
     """
     try:
-        array = pa.array(column, type=pa.large_string(), from_pandas=False)
+        array = pa.array(column, from_pandas=False)  # untyped: told to make text, Arrow would take bytes as text
+        if not (pa.types.is_null(array.type) or pa.types.is_string(array.type)):
+            raise TypeError(f"it is {array.type}")
+        array = array.cast(pa.large_string())
     except (pa.ArrowException, UnicodeError, TypeError, ValueError) as cause:
         raise CodecError("garbage", f"a text column holds something that is not text: {cause}") from cause
     _, offset_buffer, data_buffer = array.buffers()

@@ -1,7 +1,7 @@
 """The workload: the one file from which schemas, topics, state, features and label follow.
 
 Here are the checked, frozen values and `load_workload`. Reading and refusing is in `schemas.workload_parse`,
-sources are in `schemas.source`.
+sources are in `schemas.source`. It is long because the values of the one file stand together.
 """
 
 from __future__ import annotations

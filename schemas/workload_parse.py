@@ -63,7 +63,8 @@ def parse_workload(text: str, path: str | Path = "workload.toml") -> Workload:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as cause:
         at = re.search(r"at line (\d+)", str(cause))
-        raise WorkloadError(path, int(at[1]) if at else None, f"is not TOML: {cause}") from cause
+        line = int(at[1]) if at else text.count("\n") + 1  # else: at end of document
+        raise WorkloadError(path, line, f"is not TOML: {cause}") from cause
     return _parse(Entry(path, TomlLines(text), (), content), text)
 
 

@@ -1,9 +1,10 @@
 """The one place that decides: summaries of all partitions in, drift records and retrain signals out. Pure.
 
-What comes out is a function of what each partition said in its own order, not of how the partitions interleave: a day is judged,
-and a step looked at, once *all* partitions have passed it, and a day sees just the outcomes that each partition had sent by then.
-A partition that stays away holds the days back. `overdue` then gives *partial* findings, beside the others: they have their
-own ids, change nothing here, and open no signal; the whole day is judged when the partition has come back.
+What comes out is a function of what each partition said in its own order, not of how the partitions interleave: a day
+is judged, and a step looked at, once *all* partitions have passed it, and a day sees just the outcomes that each
+partition had sent by then. A partition that stays away holds the days back. `overdue` then gives *partial* findings,
+beside the others: they have their own ids, change nothing here, and open no signal; the whole day is judged when the
+partition has come back.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from stream_app.bins import N_BINS
 from stream_app.drift import DAY_MS, Counts, Finding
 from stream_app.errors import SummaryGap
 from stream_app.judge import Day, Thresholds, Ticks, covariate_findings, estimate_finding, performance_findings
 from stream_app.performance import N_SCORE_BINS, Outcomes
 from stream_app.policy import RetrainPolicy, Streaks
 from stream_app.pulse import Detector, Pulse, Shape
-from stream_app.reference import N_BINS, Reference
+from stream_app.reference import Reference
 from stream_app.signals import Ledger, moved, opened
 
 OVERDUE_DAYS: Final = 2
@@ -86,8 +88,8 @@ class Aggregator:
     detector
         Makes a detector of the fast loop; None switches the fast loop off.
     decided_through
-        Last day whose decisions are already on the signal topic: days up to it are judged again after a restart, but open,
-        and write off, nothing.
+        Last day whose decisions are already on the signal topic: days up to it are judged again after a restart, but
+        open, and write off, nothing.
     """
 
     def __init__(
@@ -198,7 +200,7 @@ class Aggregator:
 
     def _is_stale(self, signal: Mapping[str, Any], day: int) -> bool:
         since = max(signal["as_of_ms"] // DAY_MS, signal["wait_until_day"] or 0)
-        return day > since + self._policy.expire_after_days
+        return bool(day > since + self._policy.expire_after_days)
 
     def _judge_partial(self, day: int) -> list[Finding]:
         present = [p for p, partition in enumerate(self._partitions) if partition.through_day >= day]
@@ -228,7 +230,8 @@ class Aggregator:
             if d in self._store.cells
         }
         cells = [cell for found in by_day.values() for cell in found]
-        pooled = _merged(cells) if cells else _Cell(np.zeros((0, N_BINS), np.int64), np.zeros(N_SCORE_BINS, np.int64), 0)
+        nothing = _Cell(np.zeros((0, N_BINS), np.int64), np.zeros(N_SCORE_BINS, np.int64), 0)
+        pooled = _merged(cells) if cells else nothing
         return Ticks(pooled.histograms, pooled.scores, pooled.n_rows, sum(1 for found in by_day.values() if found))
 
     def _matured(self, day: int, version: str) -> Outcomes:

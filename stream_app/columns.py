@@ -68,9 +68,23 @@ class Columns:
         return cls(key_at=key_at, **joined)
 
     def take(self, chosen: slice | Int64s) -> Columns:
-        """Rows at ``chosen``; views for a slice, copies for positions. The keys are shared."""
+        """Rows at ``chosen``; views for a slice, copies for positions."""
         names = [name for name in self.__dataclass_fields__ if name != "keys"]
-        return Columns(keys=self.keys, **{name: getattr(self, name)[chosen] for name in names})
+        taken = Columns(keys=self.keys, **{name: getattr(self, name)[chosen] for name in names})
+        if isinstance(chosen, slice):
+            taken._cut_keys()
+        return taken
+
+    def _cut_keys(self) -> None:
+        """Let go of key bytes that no row points to."""
+        used = self.key_len > 0
+        if used.any():
+            first = int(self.key_at[used].min())
+            last = int((self.key_at + self.key_len)[used].max())
+            self.keys = self.keys[first:last]
+            self.key_at = np.maximum(self.key_at - first, 0)
+        else:
+            self.keys = self.keys[:0]
 
     def sorted_by_known_time(self) -> Columns:
         """The same rows by known time; ties keep their order."""
@@ -149,7 +163,7 @@ def columns_of(plan: Plan, batch: EventBatch, offset: Int64s | None = None) -> C
             columns.values[:, j] = _codes(column, table.categories[table.category_ptr[j] : table.category_ptr[j + 1]])
         else:
             x = np.asarray(column, np.float64)
-            scale_column(x, ~np.isnan(x), float(field.scale), columns.values[:, j], columns.status)
+            scale_column(x, table.field_kinds[j], float(field.scale), columns.values[:, j], columns.status)
     check_times(columns.event_time, columns.known_time, plan.workload.lateness_ms, columns.status)
     return columns
 

@@ -70,7 +70,7 @@ class TopicDecoder:
         self.plan, self.source, self.codec = plan, source, codec
         self.topic = plan.workload.topics[source]
         self.table = TopicTable.of(self.topic)
-        self.schema_id = codec.schema_id(self.topic.name)
+        self.schema_id = codec.registry.named(self.topic.name).schema_id
         self.width = width_of(plan)
 
     def decode(self, span: RecordSpan) -> Decoded:

@@ -91,15 +91,27 @@ def scale_number(x, scale):
 
 
 @compiled
-def scale_column(x, present, scale, out, status):
-    """Scale a column of numbers into ``out``; absent values become NONE, bad ones a reason."""
+def scale_column(x, kind, scale, out, status):
+    """Scale a column of numbers, integers or times into ``out``; NaN becomes NONE, a bad value a reason."""
     for i in range(len(x)):
-        if present[i]:
-            out[i], bad = scale_number(x[i], scale)
-            if bad != op.PENDING and status[i] == op.PENDING:
-                status[i] = bad
-        else:
+        if np.isnan(x[i]):
             out[i] = op.NONE
+            continue
+        if kind == TIME and np.isfinite(x[i]):
+            value, bad = np.int64(x[i]), _range_status(np.int64(x[i]))
+        else:
+            value, bad = scale_number(x[i], scale)
+        out[i] = value
+        if bad != op.PENDING and status[i] == op.PENDING:
+            status[i] = bad
+
+
+@compiled
+def _range_status(value):
+    """PENDING, or why a time value is refused."""
+    if value < OLDEST_MS:
+        return TOO_OLD
+    return IN_FUTURE if value > NEWEST_MS else op.PENDING
 
 
 @compiled
@@ -138,9 +150,8 @@ def _field(buf, p, end, kind, scale, categories, first, last):
     if p < 0:
         return value, p, GARBAGE
     if kind == TIME:
-        if value < OLDEST_MS or value > NEWEST_MS:
-            return value, p, TOO_OLD if value < OLDEST_MS else IN_FUTURE
-    elif abs(value) > MAX_SCALED or value == op.NONE:
+        return value, p, _range_status(value)
+    if abs(value) > MAX_SCALED or value == op.NONE:
         return value, p, OUT_OF_RANGE
     return value, p, op.PENDING
 

@@ -1,7 +1,7 @@
 """Sequential detectors for the fast loop: River's ADWIN and Page-Hinkley behind one small interface.
 
-River is imported here alone and only when a detector is made (4-5 s, 160 MB): workers never pay for it. A snapshot is the
-last values seen, not River's internals: restoring replays them, so it is exact until the buffer was full once.
+River is imported here alone and only when a detector is made (4-5 s, 160 MB): workers never pay for it. A snapshot is
+the last values seen, not River's internals: restoring replays them, so it is exact until the buffer was full once.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ BUFFER: Final = 4096
 class Detector:
     """Looks at one value after the other and says whether their mean has moved.
 
-    Use the subclasses. `verdict` is ``too_few`` for the first `min_values`, ``drifted`` on the very value that gave the alarm,
-    else ``steady``; after an alarm the detector begins anew, as River's do.
+    Use the subclasses. `verdict` is ``too_few`` for the first `min_values`, ``drifted`` on the very value that gave
+    the alarm, else ``steady``; after an alarm the detector begins anew, as River's do.
     """
 
     min_values: int
@@ -80,7 +80,8 @@ class Adwin(Detector):
     def _create(**settings: float) -> Any:
         from river import drift
 
-        return drift.ADWIN(delta=settings["delta"])
+        adwin: Any = drift.ADWIN
+        return adwin(delta=settings["delta"])
 
 
 class PageHinkley(Detector):
@@ -105,10 +106,13 @@ class PageHinkley(Detector):
         from river import drift
 
         return drift.PageHinkley(
-            min_instances=int(settings["min_values"]), delta=settings["delta"], threshold=settings["threshold"], mode="both"
+            min_instances=int(settings["min_values"]),
+            delta=settings["delta"],
+            threshold=settings["threshold"],
+            mode="both",
         )
 
 
 def fast_loop_detector() -> Detector:
-    """The fast loop's detector for standardised residuals: one scale unit is tolerated, an excess of 20 alarms."""
-    return PageHinkley(delta=1.0, threshold=20.0, min_values=30)
+    """The fast loop's detector for standardised residuals: one scale unit is tolerated, an excess of 30 alarms."""
+    return PageHinkley(delta=1.0, threshold=30.0, min_values=30)

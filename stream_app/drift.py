@@ -1,8 +1,8 @@
 """How far has a binned distribution moved? Distances between reference and current counts, and what a judgement is.
 
 Every statistic works on the last axis, so ``(n_features, n_bins)`` arrays are compared in one call. Inside: PSI,
-Jensen-Shannon, Kolmogorov-Smirnov, Wasserstein, chi-square, the three verdicts and the `Finding` that becomes a Drift record.
-Not inside: which thresholds apply (reference.py, judge.py) and what follows from a finding (policy.py).
+Jensen-Shannon, Kolmogorov-Smirnov, Wasserstein, chi-square, the three verdicts and the `Finding` that becomes a Drift
+record. Not inside: which thresholds apply (reference.py, judge.py) and what follows from a finding (policy.py).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ PSEUDO_COUNT: Final = 0.5
 class Finding:
     """One judged statistic of one day (or of one step, in the fast loop): the content of a Drift record.
 
-    Distance and threshold share one unit. With enough rows, ``distance > threshold`` is what ``drifted`` means, save in the
-    fast loop, where a detector has the verdict and the distance is that of its last observation. `mark` tells apart what is
-    judged more than once a day (a step's start, the partitions of a partial day). `by_construction`: an ageing or calendar
-    column, which moves without anything being wrong.
+    Distance and threshold share one unit. With enough rows, ``distance > threshold`` is what ``drifted`` means, save
+    in the fast loop, where a detector has the verdict and the distance is that of its last observation. `mark` tells
+    apart what is judged more than once a day (a step's start, the partitions of a partial day). `by_construction`: an
+    ageing or calendar column, which moves without anything being wrong.
     """
 
     day: int
@@ -73,7 +73,7 @@ class Finding:
 
 
 def verdict_of(distance: float, threshold: float, n: int, min_rows: int) -> Verdict:
-    """Steady or drifted; ``too_few`` below `min_rows` rows, where any distance is noise (PSI of ten rows is about 8)."""
+    """Steady or drifted; ``too_few`` below `min_rows` rows, where any distance is noise (PSI of ten rows: 8)."""
     if n < min_rows:
         return "too_few"
     return "drifted" if distance > threshold else "steady"
@@ -82,8 +82,8 @@ def verdict_of(distance: float, threshold: float, n: int, min_rows: int) -> Verd
 def shares(counts: ArrayLike, seen: ArrayLike) -> Floats:
     """Counts as smoothed shares of the bins that were `seen` on either side.
 
-    Each such bin gets half a pseudo-count (Jeffreys), so an empty bin never divides by zero and its weight fades with the
-    number of rows. A bin empty on both sides has share 0 and adds nothing to any distance.
+    Each such bin gets half a pseudo-count (Jeffreys), so an empty bin never divides by zero and its weight fades with
+    the number of rows. A bin empty on both sides has share 0 and adds nothing to any distance.
     """
     inside = np.asarray(seen, dtype=bool)
     smoothed = np.where(inside, np.asarray(counts, dtype=np.float64) + PSEUDO_COUNT, 0.0)
@@ -115,7 +115,7 @@ def psi(reference: ArrayLike, current: ArrayLike) -> Floats:
 
 
 def jensen_shannon(reference: ArrayLike, current: ArrayLike) -> Floats:
-    """Jensen-Shannon distance in 0..1: the root of the divergence in bits (as `scipy.spatial.distance.jensenshannon`)."""
+    """Jensen-Shannon distance in 0..1: the root of the divergence in bits (scipy's `jensenshannon` with base 2)."""
     p, q, _ = _pair(reference, current)
     middle = (p + q) / 2.0
     divergence = (_relative_bits(p, middle) + _relative_bits(q, middle)) / 2.0
@@ -123,7 +123,7 @@ def jensen_shannon(reference: ArrayLike, current: ArrayLike) -> Floats:
 
 
 def kolmogorov_smirnov(reference: ArrayLike, current: ArrayLike) -> Floats:
-    """Largest gap of the two distribution functions over ordered bins, unsmoothed, in 0..1; a lower bound of the unbinned one."""
+    """Largest gap of the distribution functions over ordered bins, unsmoothed, 0..1; at most the unbinned one."""
     return np.asarray(np.abs(_cumulative(reference) - _cumulative(current)).max(axis=-1))
 
 
@@ -135,7 +135,8 @@ def wasserstein(reference: ArrayLike, current: ArrayLike) -> Floats:
 def chi_square(reference: ArrayLike, current: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
     """Pearson's statistic of the 2 x bins table and its degrees of freedom (bins seen on either side, less one).
 
-    It grows with the number of rows, and repeated rows of one customer are not independent: a yardstick, never a verdict.
+    It grows with the number of rows, and repeated rows of one customer are not independent: a yardstick, never a
+    verdict.
     """
     first, second = np.asarray(reference, dtype=np.float64), np.asarray(current, dtype=np.float64)
     column = first + second

@@ -50,8 +50,7 @@ class DuplicateWindow:
             for offset, hashes in self._held():
                 ring[np.arange(offset, offset + len(hashes)) % len(ring)] = hashes
             self.ring = ring
-        for offset in range(max(self.next, end - len(self.ring)), end):
-            self.ring[offset % len(self.ring)] = 0
+        self.ring[np.arange(max(self.next, end - len(self.ring)), end) % len(self.ring)] = 0
         if self._used + (end - self.next) > len(self._hash) // 2:
             self._rebuild(end - self.next)
 

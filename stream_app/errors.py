@@ -8,7 +8,10 @@
         |-- ContinuityStop          topic, partition, expected and found position
         |-- RestoreError            topic, partition
         |-- AssignmentStop          partitions of the sources differ
-        `-- ModelError              version: a release that cannot be loaded
+        |-- ModelError              version: a release that cannot be loaded
+        |-- ReferenceInvalid        a reference profile that cannot be used
+        |-- SummaryGap              partition, expected and found sequence number
+        `-- SignalMoveRefused       a retrain signal cannot move there
 """
 
 from __future__ import annotations
@@ -59,3 +62,23 @@ class ModelError(StreamError):
     def __init__(self, version: str, detail: str) -> None:
         self.version = version
         super().__init__(f"model {version}: {detail}")
+
+
+class ReferenceInvalid(StreamError):
+    """A reference profile, or what it is made of, cannot be used."""
+
+
+class SummaryGap(StreamError):
+    """A worker's summaries are missing: the watch would judge on holes."""
+
+    def __init__(self, partition: int, expected: int, found: int) -> None:
+        self.partition, self.expected, self.found = partition, expected, found
+        super().__init__(f"summaries of partition {partition}: expected number {expected}, found {found}")
+
+
+class SignalMoveRefused(StreamError):
+    """A retrain signal cannot move from its status to the one asked for."""
+
+    def __init__(self, signal_id: str, status: str, wanted: str) -> None:
+        self.signal_id, self.status, self.wanted = signal_id, status, wanted
+        super().__init__(f"retrain signal {signal_id} is {status} and cannot become {wanted}")

@@ -2,12 +2,12 @@
 
 The rules, in one place:
 
-* feature and score: PSI and Jensen-Shannon of the last seven ticks pooled; the threshold is the stated one, or twice the
-  largest distance that a week of the reference itself had, whichever is more;
-* performance: the AUC of the last `outcome_days` matured as-of days against the reference AUC. Drifted when it is more than
-  the margin below the reference's interval *and* more than `performance_z` standard errors of the difference below its value,
-  where both AUCs bring their own variance. Looking daily is paid for by that high z: neighbouring looks share their customers,
-  a 240-day run is worth about 25 independent ones;
+* feature and score: PSI and Jensen-Shannon of the last seven ticks pooled; the threshold is the stated one, or twice
+  the largest distance that a week of the reference itself had, whichever is more;
+* performance: the AUC of the last `outcome_days` matured as-of days against the reference AUC. Drifted when it is
+  more than the margin below the reference's interval *and* more than `performance_z` standard errors of the
+  difference below its value, where both AUCs bring their own variance. Looking daily is paid for by that high z:
+  neighbouring looks share their customers, a 240-day run is worth about 25 independent ones;
 * calibration: left against said, recorded, opens no signal.
 
 Everything here is a function of its arguments.
@@ -97,12 +97,17 @@ class Day:
 
 
 def covariate_findings(at: Day, ticks: Ticks, reference: Reference, limits: Thresholds) -> list[Finding]:
-    """PSI and Jensen-Shannon of every feature and of the score; ``too_few`` until all of `tick_days` ticks are there."""
+    """PSI and Jensen-Shannon of every feature and the score; ``too_few`` until `tick_days` ticks are there."""
     if len(ticks.histograms) != len(reference.features):
-        raise ReferenceInvalid(f"model {at.model_version}: {len(reference.features)} features, ticks {len(ticks.histograms)}")
-    counts = np.array([profile.counts for profile in reference.features], dtype=np.int64).reshape(ticks.histograms.shape)
+        n_known, n_found = len(reference.features), len(ticks.histograms)
+        raise ReferenceInvalid(f"reference of model {at.model_version} has {n_known} features, the ticks {n_found}")
+    counts = np.array([profile.counts for profile in reference.features], dtype=np.int64).reshape(
+        ticks.histograms.shape
+    )
     found = _compare(at, "feature", reference.features, counts, ticks.histograms, ticks, limits)
-    return found + _compare(at, "score", (reference.score,), reference.score.counts[None], ticks.scores[None], ticks, limits)
+    return found + _compare(
+        at, "score", (reference.score,), reference.score.counts[None], ticks.scores[None], ticks, limits
+    )
 
 
 def performance_findings(at: Day, outcomes: Outcomes, reference: Reference | None, limits: Thresholds) -> list[Finding]:
@@ -186,8 +191,8 @@ def _auc_finding(at: Day, outcomes: Outcomes, reference: Reference, limits: Thre
         n=outcomes.n,
         model_version=at.model_version,
         detail=(
-            f"{now.value:.4f} [{now.low:.4f}, {now.high:.4f}], reference {then.value:.4f} [{then.low:.4f}, {then.high:.4f}], "
-            f"{leavers:.0f} leavers, {_as_of(outcomes)}"
+            f"{now.value:.4f} [{now.low:.4f}, {now.high:.4f}], reference {then.value:.4f} "
+            f"[{then.low:.4f}, {then.high:.4f}], {leavers:.0f} leavers, {_as_of(outcomes)}"
         ),
     )
 
@@ -242,9 +247,18 @@ def _number(at: Day, statistic: str, distance: float, n: int, detail: str) -> Fi
 
 
 def _unjudged(at: Day, outcomes: Outcomes) -> Finding:
-    detail = f"nothing to compare with, base rate {outcomes.base_rate:.4f}, {_as_of(outcomes)}"
     return Finding(
-        at.day, at.day * DAY_MS, "performance", "tick", "auc", 0.0, 1.0, "too_few", outcomes.n, at.model_version, detail=detail
+        day=at.day,
+        as_of_ms=at.day * DAY_MS,
+        scope="performance",
+        name="tick",
+        statistic="auc",
+        distance=0.0,
+        threshold=1.0,
+        verdict="too_few",
+        n=outcomes.n,
+        model_version=at.model_version,
+        detail=f"nothing to compare with, base rate {outcomes.base_rate:.4f}, {_as_of(outcomes)}",
     )
 
 

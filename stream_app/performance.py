@@ -3,12 +3,13 @@
 Daily as-of days are no independent samples. A customer who leaves on day C is a positive of every as-of day in
 [C - horizon, C), and the same stayers are negatives day after day. So intervals use *effective* numbers:
 
-* positives: a leaving day c appears in w(c) of the pooled as-of days. With leavers spread evenly over the days, the pooled
-  positives stand for ``positives * sum(w) / sum(w^2)`` leavers (Kish's effective size, every leaver's days fully correlated);
+* positives: a leaving day c appears in w(c) of the pooled as-of days. With leavers spread evenly over the days, the
+  pooled positives stand for ``positives * sum(w) / sum(w^2)`` leavers (Kish's effective size, every leaver's days
+  fully correlated);
 * negatives: each stayer once, so the mean per as-of day.
 
-Scores of one customer do move a little from day to day, so this errs on the wide side. It supposes one leaving moment per
-positive; for labels by inactivity it is an approximation. Not inside: when a drop matters (judge.py).
+Scores of one customer do move a little from day to day, so this errs on the wide side. It supposes one leaving moment
+per positive; for labels by inactivity it is an approximation. Not inside: when a drop matters (judge.py).
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Interval:
 
 
 def auc(positives: ArrayLike, negatives: ArrayLike) -> float:
-    """Chance that a positive is in a higher score bin than a negative, a shared bin counting half; nan when one side is empty.
+    """Chance that a positive is in a higher score bin than a negative, a shared bin counting half; nan without both.
 
     Examples
     --------
@@ -89,8 +90,9 @@ def effective_positives(n_positives: float, days: tuple[int, ...], horizon_days:
 def auc_interval(outcomes: Outcomes, horizon_days: int) -> Interval:
     """AUC with DeLong's variance on the binned counts, divided by effective instead of pooled numbers.
 
-    Each side's variance of placements is taken at least as a quarter of ``auc * (1 - auc)``, so a perfect small sample keeps a
-    width. nan value and infinite variance when one side is empty. Source: DeLong, DeLong, Clarke-Pearson 1988, eq. 3-5.
+    Each side's variance of placements is taken at least as a quarter of ``auc * (1 - auc)``, so a perfect small
+    sample keeps a width. nan value and infinite variance when one side is empty. Source: DeLong, DeLong,
+    Clarke-Pearson 1988, eq. 3-5.
     """
     up, down = outcomes.positives.astype(np.float64), outcomes.negatives.astype(np.float64)
     value = auc(up, down)
@@ -112,7 +114,7 @@ def brier(outcomes: Outcomes, bin_means: ArrayLike) -> float:
 
 
 def observed_to_expected(outcomes: Outcomes, bin_means: ArrayLike, horizon_days: int) -> tuple[float, float]:
-    """Calibration in the large: log(observed / expected positives) and its standard error (Poisson, effective positives).
+    """Calibration in the large: log(observed / expected positives) and its standard error (effective positives).
 
     Half a pseudo-count on both sides keeps it finite; 0 is well calibrated, positive means more left than was said.
     """
@@ -123,7 +125,7 @@ def observed_to_expected(outcomes: Outcomes, bin_means: ArrayLike, horizon_days:
 
 
 def lift(outcomes: Outcomes, top_share: float = 0.1) -> float:
-    """How many times the base rate the best scored `top_share` of rows reaches; a bin cut by it counts in proportion."""
+    """How many times the base rate the best scored `top_share` of rows has; a bin cut by it counts in proportion."""
     if not outcomes.n or not outcomes.positives.sum():
         return float("nan")
     rows = (outcomes.positives + outcomes.negatives)[::-1].astype(np.float64)
@@ -134,7 +136,7 @@ def lift(outcomes: Outcomes, top_share: float = 0.1) -> float:
 
 
 def precision_recall(outcomes: Outcomes, from_bin: int) -> tuple[float, float]:
-    """Precision and recall of calling every row from score bin `from_bin` upwards; nan where nothing is called or positive."""
+    """Precision and recall of calling every row from score bin `from_bin` upwards; nan where nothing is."""
     hits, called = int(outcomes.positives[from_bin:].sum()), int(outcomes.negatives[from_bin:].sum())
     positives = int(outcomes.positives.sum())
     precision = hits / (hits + called) if hits + called else float("nan")
@@ -142,7 +144,7 @@ def precision_recall(outcomes: Outcomes, from_bin: int) -> tuple[float, float]:
 
 
 def estimated_auc(scores: ArrayLike, bin_means: ArrayLike) -> float:
-    """What the AUC of rows without labels would be if the calibrated scores still held (so it is blind to concept drift)."""
+    """What the AUC of rows without labels would be if the calibrated scores still held: blind to concept drift."""
     rows, means = np.asarray(scores, dtype=np.float64), np.asarray(bin_means, dtype=np.float64)
     return auc(rows * means, rows * (1.0 - means))
 

@@ -1,8 +1,8 @@
 """When is a new model called for? A retrain policy takes the day's findings and answers with a decision or None.
 
-Two kinds of evidence count: the performance on matured labels (at once, its interval is wide enough for daily looks), and a
-covariate that stayed drifted over several judged days. Broken-upstream findings of the fast loop never count: a model trained
-on broken data is worse. Not inside: the verdicts themselves (judge.py).
+Two kinds of evidence count: the performance on matured labels (at once, its interval is wide enough for daily looks),
+and a covariate that stayed drifted over several judged days. Broken-upstream findings of the fast loop never count: a
+model trained on broken data is worse. Not inside: the verdicts themselves (judge.py).
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class RetrainPolicy:
         return self._by_performance(findings) or self._by_covariates(findings, streaks) or self._by_schedule(streaks)
 
     def _by_performance(self, findings: Sequence[Finding]) -> Decision | None:
-        lost = [f for f in findings if f.scope == "performance" and f.statistic == PERFORMANCE_STATISTIC and is_drift(f)]
+        lost = [
+            f for f in findings if f.scope == "performance" and f.statistic == PERFORMANCE_STATISTIC and is_drift(f)
+        ]
         if not self.on_performance or not lost:
             return None
         return Decision(f"AUC on matured labels fell by {lost[0].distance:.3f}", tuple(lost))

@@ -1,18 +1,18 @@
-"""The fast loop: do events still come as they used to? Volumes, refused and missing shares, values and scores, step by step.
+"""The fast loop: do events still come as they used to? Volumes, refused and missing shares, values, scores, by step.
 
-Every series is compared with itself: the same steps of the week over up to four weeks before, so that nights and Sundays are no
-news. Steps are pooled into one observation until `MIN_EVENTS` are expected (an hour of logins, ten days of cancellations).
-From the residual the median of its last week is taken (a season moves that median along, an incident cannot for days); it is
-measured in units of its own spread, at least of a tolerance (10 % of a volume or mean, one point of a share), and a
-sequential detector decides. Findings of this loop never open a retrain signal.
+Every series is compared with itself: the same steps of the week over up to four weeks before, so that nights and
+Sundays are no news. Steps are pooled into one observation until `MIN_EVENTS` are expected (an hour of logins, ten
+days of cancellations). From the residual the median of its last week is taken (a season moves that median along, an
+incident cannot for days); it is measured in units of its own spread, at least of a tolerance (10 % of a volume or
+mean, one point of a share), and a sequential detector decides. Findings of this loop never open a retrain signal.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -93,6 +93,24 @@ class Series:
     name: str
 
 
+class Trend:
+    """Median of the residuals of the week before (at least of the last eight): the slow part of a series."""
+
+    def __init__(self) -> None:
+        self._past: deque[tuple[int, float]] = deque()
+        self._sorted: list[float] = []
+
+    def update(self, at_ms: int, residual: float) -> float:
+        """The level before this residual, which then joins."""
+        while len(self._past) > TREND_VALUES and self._past[0][0] < at_ms - WEEK_MS:
+            del self._sorted[bisect_left(self._sorted, self._past.popleft()[1])]
+        n = len(self._sorted)
+        level = (self._sorted[(n - 1) // 2] + self._sorted[n // 2]) / 2.0 if n else 0.0
+        self._past.append((at_ms, residual))
+        insort(self._sorted, residual)
+        return level
+
+
 class Pulse:
     """All series of one workload; fed with whole steps (all partitions) in order, without holes."""
 
@@ -108,7 +126,7 @@ class Pulse:
         self._detectors = [detector() for _ in self.series]
         self._spread = np.zeros(n)
         self._version: str | None = None
-        self._trend: list[deque[tuple[int, float]]] = [deque() for _ in self.series]
+        self._trends = [Trend() for _ in self.series]
         self._day, self._alarmed = -1, set[int]()
 
     def update(self, start_ms: int, totals: Counts, model_version: str) -> list[Finding]:
@@ -131,7 +149,7 @@ class Pulse:
             i = len(self.series) - 1
             self._past[:, :, :, i], self._now[:, i], self._base[:, i] = 0.0, 0.0, 0.0
             self._since[i], self._spread[i], self._detectors[i] = -1, 0.0, self._create()
-            self._trend[i].clear()
+            self._trends[i] = Trend()
         self._version = model_version
 
     def _add(self, start_ms: int, totals: Counts) -> None:
@@ -165,7 +183,7 @@ class Pulse:
     def _observe(self, i: int, start_ms: int) -> Finding | None:
         residual, tolerance = _residual(self.series[i].scope, self._now[:, i].tolist(), self._base[:, i].tolist())
         self._now[:, i], self._base[:, i] = 0.0, 0.0
-        residual -= self._follow_trend(i, start_ms, residual)
+        residual -= self._trends[i].update(start_ms, residual)
         detector = self._detectors[i]
         scale = max(float(np.sqrt(self._spread[i])), tolerance)
         distance = min(max(residual / scale, -CLIP), CLIP)
@@ -174,17 +192,8 @@ class Pulse:
         if detector.verdict != "drifted":
             return None
         self._alarmed.add(i)
-        mark = str(start_ms)
-        return self._finding(i, start_ms + self._shape.step_ms, "drifted", abs(distance), f"moved by {residual:+.4g}", mark)
-
-    def _follow_trend(self, i: int, start_ms: int, residual: float) -> float:
-        """Median of the residuals of the week before this one (of the last eight when they are fewer)."""
-        past = self._trend[i]
-        while len(past) > TREND_VALUES and past[0][0] < start_ms - WEEK_MS:
-            past.popleft()
-        level = median(value for _, value in past) if past else 0.0
-        past.append((start_ms, residual))
-        return level
+        detail, end_ms = f"moved by {residual:+.4g}", start_ms + self._shape.step_ms
+        return self._finding(i, end_ms, "drifted", abs(distance), detail, str(start_ms))
 
     def _learn(self, i: int, residual: float, n_seen: int, tolerance: float) -> None:
         """Running mean square of the residuals; a single outlier counts at most as three times the spread so far."""
@@ -231,7 +240,7 @@ def _series(shape: Shape) -> tuple[Series, ...]:
 
 
 def _residual(scope: Scope, now: list[float], base: list[float]) -> tuple[float, float]:
-    """How far the observation is from its past, and what is tolerated, both in the series' unit (volumes: log ratio)."""
+    """How far the observation is from its past, and what is tolerated, in the series' unit (volumes: log ratio)."""
     if scope == "volume":
         return float(np.log((now[0] + 0.5) / (base[0] + 0.5))), TOLERANCE
     current, past = now[0] / now[1], base[0] / base[1]

@@ -133,9 +133,8 @@ class Recorder:
         order, runs = np.empty(len(columns), np.int64), np.empty((len(columns), 2), np.int64)
         caught_up = np.ones(len(parts), np.uint8)
         n, _, _ = merge_by_known_time(columns.known_time, columns.status, begins, ends, caught_up, end_ms, order, runs)
-        for source, begin, end in zip([p.source[0] for p in parts], begins, ends, strict=True):
-            rest = columns.take(slice(begin, end))
-            self._waiting[int(source)] = [rest] if len(rest) else []
+        for part, begin, end in zip(parts, begins.tolist(), ends.tolist(), strict=True):
+            self._waiting[int(part.source[0])] = [part.take(slice(len(part) - (end - begin), None))] if begin < end else []
         self._apply(columns, order[:n])
 
     def _apply(self, columns: Columns, order: Int64s) -> None:

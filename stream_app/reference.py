@@ -1,9 +1,9 @@
 """What normal looks like: the reference profile of a model, made of tick rows of whole weeks, shipped in the bundle.
 
-Per feature the bins, their counts and a *noise floor*: how far single weeks of the training period itself strayed from the
-whole. A seasonal wave that training has seen therefore raises the threshold it is later judged by. For the scores: counts,
-mean score per bin, and the AUC with its interval, all from binned counts so that later days compare like with like.
-Not inside: the judging (judge.py). Pure NumPy; `save` and `load` touch the one JSON file.
+Per feature the bins, their counts and a *noise floor*: how far single weeks of the training period itself strayed
+from the whole. A seasonal wave that training has seen therefore raises the threshold it is later judged by. For the
+scores: counts, mean score per bin, and the AUC with its interval, all from binned counts so that later days compare
+like with like. Not inside: the judging (judge.py). Pure NumPy; `save` and `load` touch the one JSON file.
 """
 
 from __future__ import annotations
@@ -17,16 +17,12 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_app.bins import N_BINS, N_EDGES, Floats32, equal_mass_edges, histograms, padded_edges, score_bins
 from stream_app.drift import DAY_MS, Counts, Floats, jensen_shannon, psi
 from stream_app.errors import ReferenceInvalid
 from stream_app.performance import N_SCORE_BINS, Interval, Outcomes, auc_interval
 
-N_EDGES: Final = 9
-N_BINS: Final = 11
-MISSING_BIN: Final = 10
 FORMAT: Final = 1
-
-Floats32 = NDArray[np.float32]
 
 
 class Column(Protocol):
@@ -101,15 +97,15 @@ class Reference:
         X
             Features, shape ``(n, n_features)``, NaN is missing.
         as_of_ms
-            Cut-off of each row, shape ``(n,)``. Rows before the last whole multiple of seven days are dropped, so that every
-            weekday weighs the same (unless all rows span less than a week).
+            Cut-off of each row, shape ``(n,)``. Rows before the last whole multiple of seven days are dropped, so
+            that every weekday weighs the same (unless all rows span less than a week).
         scores, y
             Calibrated probabilities and outcomes (1 left, 0 stayed, NaN or negative unlabelled), shape ``(n,)``.
         horizon_days
             Label horizon: how many as-of days one leaver shows up in.
         held_out
-            Rows that the model has not been fitted on. Scores and outcomes are profiled on these alone: a fitted row's score
-            promises too much, and every later day would look like a loss. All rows when None.
+            Rows that the model has not been fitted on. Scores and outcomes are profiled on these alone: a fitted
+            row's score promises too much, and every later day would look like a loss. All rows when None.
 
         Raises
         ------
@@ -197,54 +193,6 @@ class Reference:
         )
 
 
-def padded_edges(edges: Sequence[Sequence[float]]) -> Floats32:
-    """Edges of all features as one table, shape ``(n_features, 9)``, unused places +inf (no finite value reaches them)."""
-    table = np.full((len(edges), N_EDGES), np.inf, dtype=np.float32)
-    for row, values in zip(table, edges, strict=True):
-        row[: len(values)] = values
-    return table
-
-
-def histograms(edges: Floats32, X: Floats32) -> Counts:
-    """Count rows by bin: the number of edges at or below the value; NaN goes to bin 10. Shape ``(n_features, 11)``."""
-    counts = np.zeros((edges.shape[0], N_BINS), dtype=np.int64)
-    for i, row in enumerate(edges):
-        values = X[:, i]
-        bins = np.where(np.isnan(values), MISSING_BIN, np.searchsorted(row, values, side="right"))
-        counts[i] = np.bincount(bins, minlength=N_BINS)
-    return counts
-
-
-def score_bins(scores: NDArray[Any]) -> NDArray[np.int64]:
-    """Bin of each score: 20 equal bins of 0..1, 1.0 in the last."""
-    return np.clip((np.asarray(scores, dtype=np.float64) * N_SCORE_BINS).astype(np.int64), 0, N_SCORE_BINS - 1)
-
-
-def equal_mass_edges(values: Floats32) -> tuple[float, ...]:
-    """Up to nine float32 edges that split the finite values into bins of about equal mass.
-
-    An edge is a value that occurs. A value heavier than its share takes a bin alone and the rest is shared out anew, so a
-    count feature that is mostly 0 still has bins for its tail. Up to ten distinct values get a bin each.
-
-    Examples
-    --------
-    >>> equal_mass_edges(np.array([0, 0, 0, 0, 1, 2, np.nan], dtype=np.float32))
-    (1.0, 2.0)
-    """
-    unique, counts = np.unique(values[np.isfinite(values)], return_counts=True)
-    if unique.size <= N_EDGES + 1:
-        return tuple(float(value) for value in unique[1:])
-    mass, edges, done = np.cumsum(counts), [], 0
-    for bins_left in range(N_EDGES + 1, 1, -1):
-        target = done + (mass[-1] - done) / bins_left
-        last = int(np.searchsorted(mass, target))
-        if last + 1 >= unique.size:
-            break
-        edges.append(float(unique[last + 1]))
-        done = int(mass[last])
-    return tuple(edges)
-
-
 def _profile(column: Column, values: Floats32, weeks: NDArray[np.int64]) -> Profile:
     codes = tuple(float(code) for code in range(1, N_EDGES + 1))
     edges = codes if column.is_categorical else equal_mass_edges(values)
@@ -262,9 +210,8 @@ def _score_profile(scores: NDArray[Any], days: NDArray[np.int64]) -> Profile:
 
 def _with_floor(name: str, edges: tuple[float, ...], by_week: Counts, ageing: bool, calendar: bool) -> Profile:
     whole = by_week.sum(axis=0)
-    return Profile(
-        name, edges, whole, float(psi(whole, by_week).max()), float(jensen_shannon(whole, by_week).max()), ageing, calendar
-    )
+    by_psi, by_js = float(psi(whole, by_week).max()), float(jensen_shannon(whole, by_week).max())
+    return Profile(name, edges, whole, by_psi, by_js, ageing, calendar)
 
 
 def _bin_means(scores: NDArray[Any]) -> Floats:

@@ -93,7 +93,8 @@ def moved(
 class Ledger:
     """The last known status of every signal.
 
-    The topic is compacted, so steps may be missing; records come again. A final status is never left, and none goes back.
+    The topic is compacted, so steps may be missing; records come again. A final status is never left, and none goes
+    back.
     """
 
     def __init__(self) -> None:

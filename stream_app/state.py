@@ -204,6 +204,11 @@ class PartitionState:
         self._set_rows(self.s8)
         self.dirty[:] = 0
 
+    def set_slots(self, n_slots: int) -> None:
+        """After a restore: the number of slots handed out; blocks may hold a few beyond."""
+        self.control[kernel.N_SLOTS] = n_slots
+        self._reindex()
+
     def event_part(self) -> dict[bytes, bytes]:
         """Customer id -> event part of the row, to compare states."""
         part = self.plan.event_part()

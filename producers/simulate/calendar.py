@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-DAY_MS: Final = 86_400_000
+from schemas.durations import DAY_MS
+
 _EPOCH: Final = date(1970, 1, 1)
 _TIGHT_DAYS_OF_MONTH: Final = range(21, 28)
 _JOINS_BY_WEEKDAY: Final = (1.25, 1.2, 1.15, 1.1, 1.0, 0.65, 0.65)

@@ -9,16 +9,21 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Literal, get_args
 
-from schemas.errors import DriftlineError
+from producers.errors import ProducersError
 
 DriftKind = Literal["covariate", "concept", "upstream_bug", "seasonal"]
 DRIFT_KINDS: Final[tuple[str, ...]] = get_args(DriftKind)
 DEFAULT_SIZE: Final[dict[str, float]] = {"covariate": 0.6, "concept": 1.0, "upstream_bug": 60.0, "seasonal": 0.4}
-DEFAULT_LENGTH_DAYS: Final[dict[str, int | None]] = {"covariate": 21, "concept": None, "upstream_bug": 10, "seasonal": 42}
+DEFAULT_LENGTH_DAYS: Final[dict[str, int | None]] = {
+    "covariate": 21,
+    "concept": None,
+    "upstream_bug": 10,
+    "seasonal": 42,
+}
 _EPOCH: Final = date(1970, 1, 1)
 
 
-class SimulationError(DriftlineError):
+class SimulationError(ProducersError):
     """A simulation was asked for that cannot be run.
 
     Parameters

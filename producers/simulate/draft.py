@@ -60,9 +60,17 @@ class Draft:
     def join(drafts: Sequence[Draft]) -> Draft:
         """All events of drafts of one topic, in the order given."""
         first = drafts[0]
-        values = {name: np.concatenate([draft.values[name] for draft in drafts]) for name in TOPICS[first.topic].columns}
-        columns = (np.concatenate([getattr(d, name) for d in drafts]) for name in ("who", "event_ms", "known_ms", "kind"))
-        return Draft(first.topic, *columns, values)
+        values = {
+            name: np.concatenate([draft.values[name] for draft in drafts]) for name in TOPICS[first.topic].columns
+        }
+        return Draft(
+            first.topic,
+            np.concatenate([draft.who for draft in drafts]),
+            np.concatenate([draft.event_ms for draft in drafts]),
+            np.concatenate([draft.known_ms for draft in drafts]),
+            np.concatenate([draft.kind for draft in drafts]),
+            values,
+        )
 
     def take(self, rows: NDArray[Any]) -> Draft:
         """The events asked for, by mask or by index."""

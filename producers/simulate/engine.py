@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from producers.simulate import contract, law, usage, voice
-from producers.simulate.calendar import DAY_MS, Day
+from producers.simulate.calendar import Day
 from producers.simulate.config import SimulationConfig
 from producers.simulate.draft import Draft
 from producers.simulate.drifts import PlantedDrifts
 from producers.simulate.layout import TOPICS
 from producers.simulate.oracle import OracleDay, churn_probability
 from producers.simulate.population import CAMPAIGN_MIX, USUAL_MIX, Mix, draw_population
+from schemas.durations import DAY_MS
 from schemas.events import EventBatch
 
 Ints = NDArray[np.int64]

@@ -14,7 +14,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from producers.simulate.calendar import Day
 from producers.simulate.population import N_MOODS
 
 N_STATES: Final = N_MOODS * 9
@@ -39,12 +38,12 @@ RETRY_DECLINED: Final = 0.45
 
 def state_code(mood: NDArray[Any], ticket: NDArray[Any], pay: NDArray[Any]) -> NDArray[np.int64]:
     """The state as one number, 0..71."""
-    return (mood.astype(np.int64) * 3 + ticket) * 3 + pay
+    return np.asarray((mood.astype(np.int64) * 3 + ticket) * 3 + pay)
 
 
 def move_mood(mood: NDArray[Any], u: Floats) -> NDArray[Any]:
     """Mood of the next day; `u` is uniform in [0, 1)."""
-    return mood - (u < _WORSE[mood]) + (u >= 1.0 - _BETTER[mood])
+    return np.asarray(mood - (u < _WORSE[mood]) + (u >= 1.0 - _BETTER[mood]))
 
 
 def hazard_factor(tenure_days: NDArray[Any]) -> Floats:
@@ -62,27 +61,27 @@ def hazards(concept: bool) -> Floats:
         Whether the exchanged drivers hold (see `producers.simulate.drifts`).
     """
     plan, size, channel, mood, ticket, pay = np.indices((3, 3, 3, N_MOODS, 3, 3))
-    log_rate = _exchanged(plan, size, channel, mood, ticket, pay) if concept else _usual(plan, size, channel, mood, ticket, pay)
-    return np.exp(log_rate).reshape(27, N_STATES)
+    log_rate = _exchanged if concept else _usual
+    return np.exp(log_rate(plan, size, channel, mood, ticket, pay)).reshape(27, N_STATES)
 
 
 def _usual(plan: Any, size: Any, channel: Any, mood: Any, ticket: Any, pay: Any) -> Floats:
     """Falling use drives it, most of all where the price hurts; anger only while its ticket is open."""
-    slope = np.select([plan == 0, size == 0, size == 2], [5.5, 9.8, 3.4], 7.5)
+    slope = np.select([plan == 0, size == 0, size == 2], [5.0, 10.2, 2.0], 7.5)
     return np.asarray(
-        -10.35
+        -10.5
         + slope * LOW[mood]
         + 0.8 * (plan == 0)
-        + 1.9 * (ticket == 2)
-        + np.where(plan == 0, 1.8, 0.5) * (pay == 2)
+        + 2.4 * (ticket == 2)
+        + np.where(plan == 0, 2.4, 0.4) * (pay == 2)
         + np.choose(channel, (0.0, 0.4, -0.3))
     )
 
 
 def _exchanged(plan: Any, size: Any, channel: Any, mood: Any, ticket: Any, pay: Any) -> Floats:
-    """A cheaper rival: price, small contracts, any open ticket and open invoices drive it; content users look around."""
+    """A cheaper rival: price, small contracts, open tickets and invoices drive it; content users look around."""
     return np.asarray(
-        -9.5
+        -9.4
         + np.choose(plan, (0.0, 1.8, 3.3))
         + np.choose(size, (0.7, 0.0, -2.0))
         - 2.5 * LOW[mood]
@@ -103,7 +102,7 @@ def transition(bills: bool, money_is_tight: bool) -> Floats:
     """
     moods = np.diag(1.0 - _WORSE - _BETTER) + np.diag(_WORSE[1:], -1) + np.diag(_BETTER[:-1], 1)
     joint = np.einsum("ab,aij,akl->aikbjl", moods, _tickets(), _pays(bills, money_is_tight))
-    return joint.reshape(N_STATES, N_STATES)
+    return np.asarray(joint.reshape(N_STATES, N_STATES))
 
 
 def _tickets() -> Floats:

@@ -5,7 +5,7 @@ How the state moves is in `law`; what it makes customers do is in the modules na
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -114,10 +114,6 @@ class Population:
         self.ticket[who], self.pay[who] = 0, 0
         self.away_until[who], self.returns_on[who] = 0, -1
         self.live_from[who], self.live[who] = offset, True
-
-    def copy(self) -> Population:
-        """Columns of its own, so that stepping one leaves the other."""
-        return replace(self, **{column.name: getattr(self, column.name).copy() for column in fields(self)})
 
 
 def draw_population(rng: np.random.Generator, n: int, mean_activity: float, mix: Mix = USUAL_MIX) -> Population:

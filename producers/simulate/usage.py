@@ -21,7 +21,7 @@ _LOGINS, _EXPORTS, _ERRORS = 0.8, 0.10 * (1 + 5.0 * LOW**2), 0.10 * (1 + 6.0 * L
 EVENTS_PER_SESSION: Final = 2.1
 """Usage events a session stands for: itself, logins, exports, errors."""
 _PACE: Final = np.exp(-1.0 * LOW)
-_AWAY_RATE: Final = 1 / 110
+_AWAY_RATE: Final = 1 / 140
 _AWAY_DAYS: Final = (4, 15)
 _HOURS: Final = np.array([1, 1, 1, 1, 1, 2, 4, 8, 12, 14, 14, 13, 11, 12, 13, 13, 12, 11, 10, 10, 9, 7, 4, 2], float)
 _STEPS: Final = 4096
@@ -68,7 +68,7 @@ def usage_events(rng: np.random.Generator, people: Population, who: Ints, today:
         Seasonal factor of all usage.
     """
     rate, mood = session_rate(people, who, today) * factor, people.mood[who]
-    shares = {"login": _LOGINS, "export": _EXPORTS[mood], "error": _ERRORS[mood]}
+    shares = {"login": np.full(len(who), _LOGINS), "export": _EXPORTS[mood], "error": _ERRORS[mood]}
     drafts = [_sessions(rng, people, who, rate, today)]
     for kind, share in shares.items():
         doers = np.repeat(who, rng.poisson(rate * share))

@@ -15,7 +15,7 @@ from producers.simulate.usage import time_of_day_ms
 
 Ints = NDArray[np.int64]
 
-_SURVEY_RATE: Final = 1 / 25
+_SURVEY_RATE: Final = 1 / 20
 _HOUR_MS: Final = 3_600_000
 
 

@@ -1,0 +1,177 @@
+"""Topics to the lake, every offset exactly once.
+
+A slice is the offsets read of one partition. Its day files are written under temporary names, synced and renamed; the commit
+file that makes them count comes last (`schemas.lake`). A crash at any point leaves either a committed slice or nothing that
+is read; the next run starts at the next offset after the last commit. Records that are no events are counted, not kept:
+dead letters are the worker's business.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from confluent_kafka import Message
+
+from offline.errors import IngestError
+from offline.topic_reader import OffsetGone, read_to_end
+from schemas.codec import Codec
+from schemas.durations import DAY_MS
+from schemas.errors import CodecError
+from schemas.events import NO_TIME_MS, EventBatch
+from schemas.lake import Lake, LakeSlice
+from schemas.lake_table import table_of
+from schemas.partition import partition_of
+from schemas.registry import FileRegistry
+from schemas.settings import Settings
+from schemas.topics import Topic, topic_for
+from schemas.workload import EventTopic, Workload
+
+MAX_WAITING = 100_000
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Ingested:
+    """What one run brought in.
+
+    Parameters
+    ----------
+    n_events
+        Events written to the lake.
+    n_slices
+        Commits made.
+    refused
+        Reason -> records left out.
+    """
+
+    n_events: int = 0
+    n_slices: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+def ingest(settings: Settings, workload: Workload, progress: Progress = lambda _: None) -> Ingested:
+    """Bring every event topic into the lake up to its end as of now.
+
+    Raises
+    ------
+    IngestError
+        When the next offset is no longer, or not yet, in a topic: going on would leave a hole.
+    """
+    result = Ingested()
+    codec = Codec(FileRegistry.for_workload(workload))
+    lake = Lake(settings.lake_dir)
+    for event_topic in workload.topics:
+        one = _TopicIngest(lake, codec, event_topic, topic_for(event_topic.name, workload, settings), result)
+        one.run(settings)
+        progress(f"{event_topic.name}: {result.n_events} events so far")
+    return result
+
+
+class _TopicIngest:
+    def __init__(self, lake: Lake, codec: Codec, event_topic: EventTopic, topic: Topic, result: Ingested) -> None:
+        self._lake, self._codec, self._event_topic, self._topic = lake, codec, event_topic, topic
+        self._result = result
+        self._waiting: dict[int, list[Message]] = {}
+
+    def run(self, settings: Settings) -> None:
+        name = self._event_topic.name
+        remove_uncommitted(self._lake, name)
+        starts = {p: self._lake.next_offset(name, p) for p in range(self._topic.partitions)}
+        try:
+            for messages in read_to_end(settings, self._topic, starts):
+                for message in messages:
+                    self._waiting.setdefault(int(message.partition() or 0), []).append(message)
+                if sum(map(len, self._waiting.values())) >= MAX_WAITING:
+                    self._write()
+        except OffsetGone as gone:
+            end = "" if gone.end is None else f", the topic ends at {gone.end}"
+            raise IngestError(
+                name, gone.partition, gone.offset, f"the lake goes on here but the topic does not hold it{end}"
+            ) from gone
+        self._write()
+
+    def _write(self) -> None:
+        for partition, messages in sorted(self._waiting.items()):
+            self._write_slice(partition, messages)
+        self._waiting.clear()
+
+    def _write_slice(self, partition: int, messages: list[Message]) -> None:
+        first, last = int(messages[0].offset() or 0), int(messages[-1].offset() or 0)
+        batch, offsets = self._decode(partition, messages)
+        files = []
+        days = batch.event_time_ms // DAY_MS
+        for day in np.unique(days):
+            rows = np.flatnonzero(days == day)
+            path = self._lake.file(self._event_topic.name, int(day), partition, first, last)
+            write_parquet(path, table_of(self._event_topic, batch.take(rows), partition, offsets[rows]))
+            files.append(f"{path.parent.name}/{path.name}")
+        self._lake.commit(LakeSlice(self._event_topic.name, partition, first, last, tuple(files), len(batch)))
+        self._result.n_events += len(batch)
+        self._result.n_slices += 1
+
+    def _decode(self, partition: int, messages: list[Message]) -> tuple[EventBatch, np.ndarray]:
+        records, offsets = [], []
+        for message in messages:
+            try:
+                record = self._codec.decode(message.value(), self._event_topic.name)
+                self._check_key(partition, message.key(), record["customer_id"])
+            except CodecError as refused:
+                self._result.refused[refused.reason] += 1
+                continue
+            if record["known_time_ms"] is None:
+                record["known_time_ms"] = message.timestamp()[1]
+            records.append(record)
+            offsets.append(message.offset())
+        batch = EventBatch.from_records(self._event_topic, records)
+        offset = np.array(offsets, dtype=np.int64)
+        writable = (np.abs(batch.event_time_ms) < MAX_TIME_MS) & (batch.known_time_ms != NO_TIME_MS)
+        self._result.refused["in_future"] += int((~writable).sum())
+        return batch.take(writable), offset[writable]
+
+    def _check_key(self, partition: int, key: bytes | str | None, customer_id: str) -> None:
+        if key is None:
+            raise CodecError("null_key")
+        raw = key.encode() if isinstance(key, str) else key
+        if raw != customer_id.encode():
+            raise CodecError("key_mismatch")
+        if partition_of(raw, self._topic.partitions) != partition:
+            raise CodecError("misrouted")
+
+
+MAX_TIME_MS = 253_370_764_800_000  # year 9999: beyond it a day has no folder name
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write a file under a temporary name, sync it, and give it its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.tmp")
+    with draft.open("wb") as out:
+        pq.write_table(table, out, compression="zstd")
+        out.flush()
+        os.fsync(out.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def remove_uncommitted(lake: Lake, topic: str) -> int:
+    """Delete what a crash left behind: files that no commit names. Returns how many."""
+    committed = set(lake.files(topic))
+    leftovers = [
+        path
+        for path in lake.topic_dir(topic).glob("event_day=*/*")
+        if path not in committed and path.suffix in (".parquet", ".tmp")
+    ]
+    for path in leftovers:
+        path.unlink()
+    return len(leftovers)

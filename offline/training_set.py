@@ -1,0 +1,206 @@
+"""Point-in-time rows with labels, split by time: what a model is trained, calibrated and judged on.
+
+Tick rows come from the same heart as the stream, at the chosen cut-offs and, for the reference profile, on every day of
+the last weeks. Event rows are a seeded sample; they train and calibrate, they are never the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offline.cutoffs import Block, Cutoffs
+from offline.errors import LabelError
+from offline.labels import Outcomes
+from offline.metrics import Floats
+from schemas.durations import DAY_MS
+from schemas.events import EventBatch
+from schemas.workload import Workload
+from stream_app.plan import Plan
+from stream_app.recording import Rows, tick_rows
+
+Bools = NDArray[np.bool_]
+Fold = Literal["fit", "between", "later", "test"]
+
+ROW_KINDS = ("tick", "event", "urgent")
+N_EVENT_ROWS = 30_000
+REFERENCE_DAYS = 28
+
+
+@dataclass(frozen=True)
+class Span:
+    """What a first look at the history says.
+
+    Parameters
+    ----------
+    first_known_ms, last_known_ms
+        When the first and the last event became known.
+    n_events
+        Events that the stream would accept.
+    """
+
+    first_known_ms: int
+    last_known_ms: int
+    n_events: int
+
+    @property
+    def first_day(self) -> int:
+        """Day of the first event."""
+        return self.first_known_ms // DAY_MS
+
+    @property
+    def known_until_day(self) -> int:
+        """The first day that is not known to be complete."""
+        return self.last_known_ms // DAY_MS
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Rows, their labels and the split.
+
+    Parameters
+    ----------
+    rows
+        Tick rows of cut-offs and reference days, and sampled event rows.
+    y
+        1 churned, 0 stayed, NaN not known; (n,).
+    """
+
+    plan: Plan
+    rows: Rows
+    y: Floats
+    cutoffs: Cutoffs
+    span: Span
+
+    def fold(self, *names: Fold, row_kind: int | None = None) -> Bools:
+        """Labelled rows of these blocks: ticks at the cut-offs, event rows anywhere inside; (n,).
+
+        Parameters
+        ----------
+        row_kind
+            0 tick, 1 event, 2 urgent; None takes all.
+        """
+        inside = np.zeros(len(self.rows), dtype=bool)
+        for name in names:
+            inside |= self._inside(getattr(self.cutoffs, name))
+        if row_kind is not None:
+            inside &= self.rows.kind == row_kind
+        return inside & np.isfinite(self.y)
+
+    @property
+    def reference_rows(self) -> Bools:
+        """Daily tick rows of the last weeks of the training window and of the test block; (n,)."""
+        last = self.cutoffs.later.last_day
+        day = self.rows.as_of_ms // DAY_MS
+        trained = (day > last - REFERENCE_DAYS) & (day <= last)
+        return (self.rows.kind == 0) & (trained | self.held_out)
+
+    @property
+    def held_out(self) -> Bools:
+        """Tick rows of the test block and, if that is shorter than a week, of the days just before; (n,)."""
+        days = _held_out_days(self.cutoffs.test)
+        day = self.rows.as_of_ms // DAY_MS
+        return (self.rows.kind == 0) & (day >= days.start) & (day < days.stop)
+
+    @cached_property
+    def customer(self) -> NDArray[np.int64]:
+        """Dense customer code per row, for resampling; (n,)."""
+        return np.asarray(np.unique(self.rows.customer_id.astype(str), return_inverse=True)[1], dtype=np.int64)
+
+    def _inside(self, block: Block) -> Bools:
+        at_cutoff = np.isin(self.rows.as_of_ms, np.array(block.days, dtype=np.int64) * DAY_MS)
+        within = (self.rows.as_of_ms >= block.first_day * DAY_MS) & (self.rows.as_of_ms <= block.last_day * DAY_MS)
+        return np.where(self.rows.kind == 0, at_cutoff, within)
+
+
+def build_training_set(
+    workload: Workload,
+    history: Callable[[], Iterable[EventBatch]],
+    cutoffs: Callable[[Span], Cutoffs],
+    *,
+    known_until_ms: int | None = None,
+    n_event_rows: int = N_EVENT_ROWS,
+    seed: int = 0,
+) -> TrainingSet:
+    """Read the history twice: for labels and its span, then for features.
+
+    Parameters
+    ----------
+    history
+        Starts a reading of all events, ascending by day of known time.
+    cutoffs
+        Splits what the first reading found.
+    known_until_ms
+        Everything known before is in the history; None takes the last known time in it.
+    n_event_rows
+        About how many event rows to sample.
+
+    Raises
+    ------
+    LabelError
+        When there are no rows, no matured labels, or one class only.
+    """
+    outcomes, span = read_outcomes(workload, history())
+    until_ms = span.last_known_ms if known_until_ms is None else known_until_ms
+    span = Span(span.first_known_ms, until_ms, span.n_events)
+    split = cutoffs(span)
+    plan = Plan.from_workload(workload)
+    share = min(1.0, n_event_rows / max(1, span.n_events))
+    rows = tick_rows(plan, history(), days_needed(split), event_sample=share, seed=seed)
+    y = outcomes.labels(rows.customer_id, rows.as_of_ms, until_ms)
+    made = TrainingSet(plan, rows, y, split, span)
+    _check_labels(made)
+    return made
+
+
+def read_outcomes(workload: Workload, history: Iterable[EventBatch]) -> tuple[Outcomes, Span]:
+    """One reading of the history: its outcome events and its span.
+
+    Raises
+    ------
+    LabelError
+        When there is no event.
+    """
+    outcomes = Outcomes(workload)
+    n_events, first, last = 0, 1 << 62, -(1 << 62)
+    for batch in history:
+        if len(batch):
+            outcomes.update(batch)
+            n_events += len(batch)
+            first = min(first, int(batch.known_time_ms.min()))
+            last = max(last, int(batch.known_time_ms.max()))
+    if not n_events:
+        raise LabelError("the history holds no event that the stream would accept")
+    return outcomes, Span(first, last, n_events)
+
+
+def days_needed(cutoffs: Cutoffs) -> list[int]:
+    """Cut-offs and the daily ticks of the reference."""
+    last = cutoffs.later.last_day
+    held_out = _held_out_days(cutoffs.test)
+    return sorted({*cutoffs.days, *range(last - REFERENCE_DAYS + 1, last + 1), *held_out})
+
+
+def _held_out_days(test: Block) -> range:
+    return range(min(test.first_day, test.last_day - 6), test.last_day + 1)
+
+
+def _check_labels(made: TrainingSet) -> None:
+    for names, purpose in (
+        (("fit",), "to fit on"),
+        (("later",), "to calibrate on"),
+        (("test",), "to test on"),
+    ):
+        mask = np.zeros(len(made.y), dtype=bool)
+        for name in names:
+            mask |= made.fold(name, row_kind=0)  # type: ignore[arg-type]
+        n, n_positive = int(mask.sum()), int(made.y[mask].sum())
+        if n == 0:
+            raise LabelError(f"no matured labels {purpose}: no eligible customer at those cut-offs")
+        if n_positive in (0, n):
+            raise LabelError(f"one class only {purpose}: {n_positive} of {n} rows churned; more history is needed")

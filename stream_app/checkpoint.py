@@ -1,0 +1,234 @@
+"""A checkpoint as records of the state topic, and the way back.
+
+Each record begins with the checkpoint's id: the incarnation (where the state topic ended when this worker restored) and a number. A
+reader applies a checkpoint's records when it meets the marker of the same id; what a killed worker left without a marker is passed over.
+Dirty rows go out in blocks of 32 neighbours, compressed, when at least half of a block is dirty, else one by one.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import cramjam
+import numpy as np
+import numpy.typing as npt
+
+from stream_app.duplicates import CHUNK, WINDOW
+from stream_app.errors import RestoreError
+from stream_app.outputs import OutputBlock, pack_blocks, unpack_blocks
+from stream_app.partition_task import Accounting, PartitionTask
+from stream_app.state import PartitionState
+
+BLOCK = 32
+MARKER = b"m"
+_ID = struct.Struct("<QI")
+_LENGTH = struct.Struct("<I")
+
+Int64s = npt.NDArray[np.int64]
+Record = tuple[bytes, bytes]
+
+
+@dataclass(eq=False)
+class Checkpoint:
+    """What a partition was at one moment, cut loose from it.
+
+    ``outputs`` are published once the records are safe; ``journal`` is one record of the journal topic.
+    """
+
+    number: int
+    incarnation: int
+    blocks: dict[int, npt.NDArray[np.uint8]]
+    rows: dict[int, bytes]
+    chunks: dict[tuple[int, int], Int64s]
+    outputs: list[OutputBlock]
+    marker: dict[str, Any]
+    journal: bytes
+
+    def encode(self) -> list[Record]:
+        """Records of the state topic in order, the marker last. Compresses: run it off the event loop."""
+        head = _ID.pack(self.incarnation, self.number)
+        records = [(b"b%d" % block, head + _pack(rows.tobytes())) for block, rows in self.blocks.items()]
+        records += [(b"r%d" % slot, head + row) for slot, row in self.rows.items()]
+        for (source, first), hashes in self.chunks.items():
+            place = first // CHUNK % (WINDOW // CHUNK + 2)
+            records.append((b"d%d/%d" % (source, place), head + struct.pack("<q", first) + _pack(hashes.tobytes())))
+        packed = pack_blocks(self.outputs)
+        records += [(b"o%d" % i, head + chunk) for i, chunk in enumerate(packed)]
+        marker = self.marker | {"n_outputs": len(packed)}
+        records.append((MARKER, head + json.dumps(marker, separators=(",", ":")).encode()))
+        return records
+
+
+def _pack(data: bytes) -> bytes:
+    return _LENGTH.pack(len(data)) + bytes(cramjam.lz4.compress_block(data, store_size=False))
+
+
+def _unpack(data: bytes) -> bytes:
+    (length,) = _LENGTH.unpack_from(data)
+    return bytes(cramjam.lz4.decompress_block(data[_LENGTH.size :], output_len=length))
+
+
+class Checkpointer:
+    """Takes the checkpoints of one partition, one after the other."""
+
+    def __init__(self, task: PartitionTask, incarnation: int) -> None:
+        self.task, self.incarnation, self.number = task, incarnation, 0
+        self.summary_seq = 0
+        self.n_bytes_dirty = 0
+        self._positions = list(task.positions)
+        self._clock_position = task.clock_position
+
+    def take(self) -> Checkpoint:
+        """Cut the changes since the last checkpoint loose. Call between batches."""
+        task = self.task
+        self._summarise()
+        blocks, rows = self._dirty_rows(task.state)
+        self.number += 1
+        checkpoint = Checkpoint(
+            self.number, self.incarnation, blocks, rows, self._chunks(), task.outputs.take(), self._marker(), self._journal()
+        )
+        self._positions, self._clock_position = list(task.positions), task.clock_position
+        task.runs, task.is_touched = [], False
+        return checkpoint
+
+    def _summarise(self) -> None:
+        task = self.task
+        record = task.summary.take()
+        if record is None:
+            return
+        name = f"{task.partition}-{self.summary_seq}"
+        record |= {"event_id": name, "partition": task.partition, "seq": self.summary_seq}
+        topic = task.scorer.prefix + "summaries"
+        task.outputs.add(topic, str(task.partition).encode(), task.codec.encode("summary", record))
+        self.summary_seq += 1
+
+    def _dirty_rows(self, state: PartitionState) -> tuple[dict[int, npt.NDArray[np.uint8]], dict[int, bytes]]:
+        slots = np.flatnonzero(state.dirty)
+        self.n_bytes_dirty += len(slots) * state.row_bytes
+        state.dirty[slots] = 0
+        numbers, counts = np.unique(slots // BLOCK, return_counts=True)
+        full = numbers[counts * 2 >= BLOCK]
+        rows = state.s8.reshape(-1, state.row_bytes)
+        copies = rows.reshape(-1, BLOCK, state.row_bytes)[full]
+        single = slots[~np.isin(slots // BLOCK, full)]
+        data = rows[single]
+        return dict(zip(full.tolist(), copies, strict=True)), {
+            slot: row.tobytes() for slot, row in zip(single.tolist(), data, strict=True)
+        }
+
+    def _chunks(self) -> dict[tuple[int, int], Int64s]:
+        found = {}
+        for source, window in enumerate(self.task.windows):
+            since, until = self._positions[source], self.task.positions[source]
+            if window is not None and until > since:
+                for first, hashes in window.chunks(since, until).items():
+                    found[source, first] = hashes
+        return found
+
+    def _marker(self) -> dict[str, Any]:
+        task = self.task
+        versions = task.scorer.schedule
+        return {
+            "workload": task.plan.workload.hash,
+            "positions": task.positions,
+            "clock_position": task.clock_position,
+            "clock_day": task.state.clock_day,
+            "is_sweeping": task.is_sweeping,
+            "n_slots": task.state.n_slots,
+            "accounting": vars(task.accounting),
+            "alerts": vars(task.scorer.alerts),
+            "summary": task.summary.snapshot(),
+            "summary_seq": self.summary_seq,
+            "model_version": versions.version_at(task.state.clock_day),
+        }
+
+    def _journal(self) -> bytes:
+        head = {
+            "from": self._positions, "to": self.task.positions,
+            "clock_from": self._clock_position, "clock_to": self.task.clock_position,
+        }  # fmt: skip
+        runs = np.concatenate([np.zeros((0, 2), np.int64), *self.task.runs]).astype("<i4")
+        return json.dumps(head, separators=(",", ":")).encode() + b"\n" + _pack(runs.tobytes())
+
+
+def decode_journal(value: bytes) -> tuple[dict[str, Any], Int64s]:
+    """(positions from and to, runs (n, 2) of source and count; the clock is the source after the last) of a journal record."""
+    head, _, packed = value.partition(b"\n")
+    return json.loads(head), np.frombuffer(_unpack(packed), "<i4").reshape(-1, 2).astype(np.int64)
+
+
+@dataclass
+class Restored:
+    """What a state topic held: the newest marker's content and the outputs to publish again."""
+
+    marker: dict[str, Any] | None
+    outputs: list[OutputBlock]
+
+
+def restore(task: PartitionTask, records: Iterable[Record], topic: str) -> Restored:
+    """Rebuild ``task`` from the records of its state topic, in offset order.
+
+    Raises
+    ------
+    RestoreError
+        When a record cannot be read, or the state belongs to another workload.
+    """
+    waiting: dict[bytes, list[Record]] = {}
+    chunks: dict[tuple[int, int], Int64s] = {}
+    marker: dict[str, Any] | None = None
+    outputs: list[bytes] = []
+    try:
+        for key, value in records:
+            name, payload = value[: _ID.size], value[_ID.size :]
+            if key != MARKER:
+                waiting.setdefault(name, []).append((key, payload))
+                continue
+            marker = json.loads(payload)
+            outputs = _apply(task.state, waiting.pop(name, []), chunks)[: marker["n_outputs"]]
+            waiting.clear()
+        task.state.loaded()
+        if marker is not None:
+            _resume(task, marker, chunks)
+        return Restored(marker, unpack_blocks(outputs))
+    except (ValueError, KeyError, IndexError, struct.error, RuntimeError) as cause:
+        raise RestoreError(topic, task.partition, f"a state record cannot be read ({cause!r})") from cause
+
+
+def _apply(state: PartitionState, records: list[Record], chunks: dict[tuple[int, int], Int64s]) -> list[bytes]:
+    """Put one whole checkpoint into ``state``; return its packed outputs."""
+    outputs: dict[int, bytes] = {}
+    for key, payload in records:
+        kind, number = key[:1], key[1:]
+        if kind == b"b":
+            rows = np.frombuffer(_unpack(payload), np.uint8).reshape(BLOCK, state.row_bytes)
+            state.load(int(number) * BLOCK + np.arange(BLOCK), rows)
+        elif kind == b"r":
+            state.load(np.array([int(number)]), np.frombuffer(payload, np.uint8).reshape(1, -1))
+        elif kind == b"d":
+            (first,) = struct.unpack_from("<q", payload)
+            chunks[int(number.partition(b"/")[0]), first] = np.frombuffer(_unpack(payload[8:]), np.int64)
+        else:
+            outputs[int(number)] = payload
+    return [outputs[i] for i in sorted(outputs)]
+
+
+def _resume(task: PartitionTask, marker: dict[str, Any], chunks: dict[tuple[int, int], Int64s]) -> None:
+    if marker["workload"] != task.plan.workload.hash:
+        raise ValueError("it belongs to another version of the workload")
+    task.positions = list(marker["positions"])
+    task.clock_position = marker["clock_position"]
+    task.accounting = Accounting(**marker["accounting"])
+    task.scorer.alerts.__dict__.update(marker["alerts"])
+    task.summary.restore(marker["summary"])
+    task.state.set_slots(marker["n_slots"])
+    task.state.set_clock(marker["clock_day"])
+    if marker["is_sweeping"]:
+        task.resume_sweep()
+    for source, window in enumerate(task.windows):
+        if window is not None:
+            mine = {first: hashes for (s, first), hashes in chunks.items() if s == source}
+            window.load(mine, task.positions[source])

@@ -1,0 +1,165 @@
+"""Integer summaries of one partition for the watch: event steps, tick histograms, matured outcomes.
+
+Sums of integers, so that summaries of any split of the same rows merge to the same numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.reasons import REASONS
+from stream_app import opcodes as op
+from stream_app.columns import Columns
+from stream_app.plan import Plan
+from stream_app.watch_kernel import count_bins, count_steps
+
+Int64s = npt.NDArray[np.int64]
+Floats32 = npt.NDArray[np.float32]
+
+
+class SummaryBuilder:
+    """Collects what happened until the next checkpoint takes it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.step_ms = plan.workload.watch.step_ms
+        counts = [len(topic.fields) for topic in plan.workload.topics]
+        self._field_at = np.cumsum([0, *counts]).astype(np.int64)
+        self._n_fields = np.array(counts, np.int64)
+        self._n_kinds, self._n_values = plan.n_kinds, int(self._field_at[-1])
+        self._n_features = plan.n_features
+        self.step: int | None = None
+        self._open = self._empty_step()
+        self._done: list[dict[str, Any]] = []
+        self._days: dict[tuple[int, str], dict[str, Any]] = {}
+        self._outcomes: dict[tuple[int, str], Int64s] = {}
+        self._closed_days = -1
+
+    def _empty_step(self) -> Int64s:
+        return np.zeros(self._n_kinds + 3 * self._n_values + len(REASONS) + 2, np.int64)
+
+    def events(self, columns: Columns, order: Int64s) -> None:
+        """Count the events of a batch, in order, once their statuses are final."""
+        if not len(order):
+            return
+        statuses = columns.status[order]
+        known = columns.known_time[order][statuses < op.REFUSED]
+        newest = int(known.max()) // self.step_ms if len(known) else self.step
+        if newest is None:
+            newest = int(columns.known_time[order].max()) // self.step_ms
+        first = self.step if self.step is not None else (int(known.min()) // self.step_ms if len(known) else newest)
+        first = min(first, newest)
+        width = self._n_kinds + 3 * self._n_values
+        steps = np.zeros((max(newest, first) - first + 1, width), np.int64)
+        refused = np.zeros((len(steps), len(REASONS)), np.int64)
+        count_steps(
+            order, columns.status, columns.source, columns.known_time, columns.kind, columns.values, self._field_at,
+            self._n_fields, self.step_ms, first, steps, refused,
+        )  # fmt: skip
+        self._advance(first)
+        for step in range(first, first + len(steps)):
+            self._advance(step)
+            self._open[:width] += steps[step - first]
+            self._open[width : width + len(REASONS)] += refused[step - first]
+
+    def _advance(self, step: int) -> None:
+        if self.step is not None and step > self.step and self._open.any():
+            self._done.append(self._step_record(self.step, self._open))
+            self._open = self._empty_step()
+        self.step = step if self.step is None else max(step, self.step)
+
+    def _step_record(self, step: int, numbers: Int64s) -> dict[str, Any]:
+        cuts = np.cumsum([self._n_kinds, self._n_values, self._n_values, self._n_values, len(REASONS)])
+        kinds, nulls, sums, present, refused, scores = (part.tolist() for part in np.split(numbers, cuts))
+        return {
+            "start_ms": step * self.step_ms, "n_events": kinds, "n_refused": refused, "n_null": nulls, "sums": sums,
+            "n_values": present, "n_scores": scores[0], "score_micros": scores[1],
+        }  # fmt: skip
+
+    def scores(self, rows: Int64s, scores: Floats32, x: Floats32, version: str, edges: Floats32 | None) -> None:
+        """Count the scores of a batch of due rows; tick rows go into their day's histograms."""
+        scored = rows[:, 2] != op.ENDED
+        micros = np.rint(scores[scored].astype(np.float64) * 1e6).astype(np.int64)
+        self._open[-2] += len(micros)
+        self._open[-1] += int(micros.sum())
+        ticks = rows[:, 2] == op.TICK
+        for day in np.unique(rows[ticks, 1] // op.DAY_MS).tolist():
+            chosen = ticks & (rows[:, 1] == day * op.DAY_MS)
+            self._count_day(day, version, x[chosen], rows[chosen], scores[chosen], edges)
+
+    def _count_day(
+        self, day: int, version: str, x: Floats32, rows: Int64s, scores: Floats32, edges: Floats32 | None
+    ) -> None:
+        record = self._days.setdefault((day, version), self._empty_day())
+        record["n_rows"] += len(rows)
+        bins = np.minimum((scores * op.SCORE_BINS).astype(np.int64), op.SCORE_BINS - 1)
+        record["scores"] += np.bincount(bins, minlength=op.SCORE_BINS)
+        if edges is not None:
+            count_bins(np.ascontiguousarray(x), np.ascontiguousarray(rows), edges, record["histograms"])
+
+    def _empty_day(self) -> dict[str, Any]:
+        histograms = np.zeros((self._n_features, op.N_BINS), np.int64)
+        return {"n_rows": 0, "histograms": histograms, "scores": np.zeros(op.SCORE_BINS, np.int64)}
+
+    def outcomes(self, outcomes: Int64s, version_of: Any) -> None:
+        """Count matured outcomes (day, score bin, label); ``version_of(day)`` names the model of that day."""
+        for day in np.unique(outcomes[:, 0]).tolist():
+            mine = outcomes[outcomes[:, 0] == day]
+            counts = self._outcomes.setdefault((day, version_of(day)), np.zeros((2, op.SCORE_BINS), np.int64))
+            np.add.at(counts, (mine[:, 2], mine[:, 1]), 1)
+
+    def close_day(self, day: int) -> None:
+        """All ticks up to ``day`` are in; its 00:00 closes every earlier step too."""
+        self._closed_days = max(self._closed_days, day)
+        self._advance(day * op.DAY_MS // self.step_ms)
+
+    def take(self) -> dict[str, Any] | None:
+        """What is complete, without partition and number; None when there is nothing new."""
+        days = [key for key in sorted(self._days) if key[0] <= self._closed_days]
+        settled = [key for key in sorted(self._outcomes)]
+        if not (self._done or days or settled):
+            return None
+        record = {
+            "through_day": self._closed_days,
+            "through_ms": (self.step or 0) * self.step_ms,
+            "steps": self._done,
+            "days": [self._day_record(key) for key in days],
+            "outcomes": [self._outcome_record(key) for key in settled],
+        }
+        self._done = []
+        return record
+
+    def _day_record(self, key: tuple[int, str]) -> dict[str, Any]:
+        day = self._days.pop(key)
+        return {
+            "day": key[0], "model_version": key[1], "n_rows": day["n_rows"],
+            "histograms": day["histograms"].ravel().tolist(), "scores": day["scores"].tolist(),
+        }  # fmt: skip
+
+    def _outcome_record(self, key: tuple[int, str]) -> dict[str, Any]:
+        negatives, positives = self._outcomes.pop(key).tolist()
+        return {"as_of_day": key[0], "model_version": key[1], "negatives": negatives, "positives": positives}
+
+    def snapshot(self) -> dict[str, Any]:
+        """What is still open, as plain JSON-able values."""
+        days = [
+            [day, version, d["n_rows"], d["histograms"].ravel().tolist(), d["scores"].tolist()]
+            for (day, version), d in self._days.items()
+        ]
+        return {"step": self.step, "open": self._open.tolist(), "days": days, "closed": self._closed_days}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Go on from a `snapshot` taken after `take`."""
+        self.step, self._closed_days = snapshot["step"], snapshot["closed"]
+        self._open = np.array(snapshot["open"], np.int64)
+        self._done, self._outcomes = [], {}
+        self._days = {
+            (day, version): {
+                "n_rows": n,
+                "histograms": np.array(histograms, np.int64).reshape(self._n_features, op.N_BINS),
+                "scores": np.array(scores, np.int64),
+            }
+            for day, version, n, histograms, scores in snapshot["days"]
+        }
