@@ -1,4 +1,4 @@
-"""Which days are cut-offs of training, validation and test: blocks in time with an embargo of the label horizon between.
+"""Which days are cut-offs of training, validation and test: blocks in time, an embargo of the label horizon between.
 
 ::
 
@@ -96,6 +96,25 @@ def choose_cutoffs(
     later = _block(test.first_day - horizon_days - length, test.first_day - horizon_days)
     fit = _block(first, later.first_day - horizon_days)
     return Cutoffs(fit, _between(fit, later), later, test, horizon_days)
+
+
+def choose_test_cutoffs(trained_to_day: int, known_until_day: int, horizon_days: int) -> Cutoffs:
+    """Every matured week after a model's training and its embargo; nothing to train on.
+
+    Raises
+    ------
+    OfflineError
+        When no such day is matured yet.
+    """
+    first, last = trained_to_day + horizon_days, known_until_day - horizon_days
+    if last < first:
+        raise OfflineError(
+            f"no matured labels after training: the first cut-off is {date_text(first)}, "
+            f"matured when everything before {date_text(first + horizon_days)} is known; "
+            f"the lake knows everything before {date_text(known_until_day)}"
+        )
+    nothing = _own([])
+    return Cutoffs(nothing, nothing, nothing, _block(first, last), horizon_days)
 
 
 def given_cutoffs(train_days: list[int], test_days: list[int], horizon_days: int) -> Cutoffs:

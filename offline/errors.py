@@ -9,7 +9,8 @@
     |-- UnknownVersionError        version, versions there
     |-- RegistryError              path in the registry
     |-- ReleaseError               version, activation day
-    `-- IngestError                topic, partition, offset
+    |-- IngestError                topic, partition, offset
+    `-- OffsetGoneError            partition, offset, end (in `offline.topic_reader`)
 """
 
 from __future__ import annotations

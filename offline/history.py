@@ -63,9 +63,7 @@ def read_history(
                 yield batch
 
 
-def history_of(
-    lake: Lake, workload: Workload, until_known_ms: int | None = None
-) -> Callable[[], Iterable[EventBatch]]:
+def history_of(lake: Lake, workload: Workload, until_known_ms: int | None = None) -> Callable[[], Iterable[EventBatch]]:
     """A function that starts reading the history, as `offline.training_set.build_training_set` takes it."""
     return lambda: read_history(lake, workload, until_known_ms)
 
@@ -73,8 +71,8 @@ def history_of(
 class _TopicReader:
     """Hands out the events of one topic by day of known time.
 
-    An accepted event is known at most ten minutes before it happens, so all that is known on day D lies in files of event
-    days up to D + 1.
+    An accepted event is known at most ten minutes before it happens, so all that is known on day D lies in files of
+    event days up to D + 1.
     """
 
     def __init__(self, lake: Lake, plan: Plan, topic: EventTopic, counts: Refused) -> None:

@@ -1,9 +1,9 @@
 """Topics to the lake, every offset exactly once.
 
-A slice is the offsets read of one partition. Its day files are written under temporary names, synced and renamed; the commit
-file that makes them count comes last (`schemas.lake`). A crash at any point leaves either a committed slice or nothing that
-is read; the next run starts at the next offset after the last commit. Records that are no events are counted, not kept:
-dead letters are the worker's business.
+A slice is the offsets read of one partition. Its day files are written under temporary names, synced and renamed; the
+commit file that makes them count comes last (`schemas.lake`). A crash at any point leaves either a committed slice or
+nothing that is read; the next run starts at the next offset after the last commit. Records that are no events are
+counted, not kept: dead letters are the worker's business.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from confluent_kafka import Message
 
 from offline.errors import IngestError
-from offline.topic_reader import OffsetGone, read_to_end
+from offline.topic_reader import OffsetGoneError, read_to_end
 from schemas.codec import Codec
 from schemas.durations import DAY_MS
 from schemas.errors import CodecError
@@ -90,7 +90,7 @@ class _TopicIngest:
                     self._waiting.setdefault(int(message.partition() or 0), []).append(message)
                 if sum(map(len, self._waiting.values())) >= MAX_WAITING:
                     self._write()
-        except OffsetGone as gone:
+        except OffsetGoneError as gone:
             end = "" if gone.end is None else f", the topic ends at {gone.end}"
             raise IngestError(
                 name, gone.partition, gone.offset, f"the lake goes on here but the topic does not hold it{end}"

@@ -97,7 +97,9 @@ def lapse_moments(code: Int64s, event_ms: Int64s, paid_until_ms: Floats, grace_m
     if not len(code):
         return code, event_ms
     paid = _running_max(code, paid)
-    ends = np.r_[(code[1:] != code[:-1]) | (event_ms[1:] != event_ms[:-1]), True]  # state after the last event of a moment
+    ends = np.r_[
+        (code[1:] != code[:-1]) | (event_ms[1:] != event_ms[:-1]), True
+    ]  # state after the last event of a moment
     code, event_ms, paid = code[ends], event_ms[ends], paid[ends]
     lapse_ms = paid + grace_ms
     same_next = np.r_[code[1:] == code[:-1], False]

@@ -67,7 +67,7 @@ def brier(y: Floats, probability: Floats, weight: Floats | None = None) -> float
 
 
 def precision_recall_f1(y: Floats, flagged: NDArray[np.bool_]) -> tuple[float, float, float]:
-    """Precision, recall and F1 of an alarm; precision is NaN when nothing is flagged, recall when nothing is positive."""
+    """Precision, recall and F1 of an alarm; precision is NaN when nothing is flagged, recall without positives."""
     caught = float(y[flagged].sum())
     n_flagged, n_positive = int(flagged.sum()), float(y.sum())
     precision = caught / n_flagged if n_flagged else float("nan")

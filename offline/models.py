@@ -48,13 +48,15 @@ class BoostedTrees:
         self._params = PARAMS | {"nthread": n_threads, "seed": seed}
         self.booster: Any = None
 
-    def best_n_rounds(self, X: Matrix, y: Floats, X_later: Matrix, y_later: Floats) -> int:
-        """Rounds after which log loss on later rows stopped falling, at least one."""
+    def best_n_rounds(
+        self, X: Matrix, y: Floats, X_later: Matrix, y_later: Floats, weight: Floats | None = None
+    ) -> int:
+        """Rounds after which log loss on later rows stopped falling, at least one; weights (n,) of the earlier rows."""
         import xgboost as xgb
 
         watched = xgb.train(
             self._params | {"base_score": _base_rate(y)},
-            _matrix(X, y),
+            _matrix(X, y, weight),
             MAX_ROUNDS,
             evals=[(_matrix(X_later, y_later), "later")],
             early_stopping_rounds=PATIENCE,
@@ -62,34 +64,33 @@ class BoostedTrees:
         )
         return int(watched.best_iteration) + 1
 
-    def fit(self, X: Matrix, y: Floats, n_rounds: int) -> BoostedTrees:
+    def fit(self, X: Matrix, y: Floats, n_rounds: int, weight: Floats | None = None) -> BoostedTrees:
         """Train that many rounds and keep the booster, features named f0, f1, ..."""
         import xgboost as xgb
 
-        self.booster = xgb.train(self._params | {"base_score": _base_rate(y)}, _matrix(X, y), n_rounds)
+        self.booster = xgb.train(self._params | {"base_score": _base_rate(y)}, _matrix(X, y, weight), n_rounds)
         return self
 
     def margin(self, X: Matrix) -> Floats:
         """Log odds before calibration, (n,)."""
-        return booster_margin(self.booster, X)
+        if not len(X):
+            return np.zeros(0)
+        return np.asarray(self.booster.predict(_matrix(X, None), output_margin=True), dtype=np.float64)
 
-
-def booster_margin(booster: Any, X: Matrix) -> Floats:
-    """Margins of a booster as float64, (n,); (0,) for no rows."""
-    if not len(X):
-        return np.zeros(0)
-    return np.asarray(booster.predict(_matrix(X, None), output_margin=True), dtype=np.float64)
+    def save(self) -> bytes:
+        """The booster as UBJ."""
+        return bytes(self.booster.save_raw("ubj"))
 
 
 def _base_rate(y: Floats) -> float:
     return float(np.clip(y.mean(), 1e-6, 1.0 - 1e-6))
 
 
-def _matrix(X: Matrix, y: Floats | None) -> Any:
+def _matrix(X: Matrix, y: Floats | None, weight: Floats | None = None) -> Any:
     import xgboost as xgb
 
     names = [f"f{i}" for i in range(X.shape[1])]
-    return xgb.DMatrix(np.asarray(X, dtype=np.float32), label=y, feature_names=names)
+    return xgb.DMatrix(np.asarray(X, dtype=np.float32), label=y, weight=weight, feature_names=names)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _medians(X: Matrix) -> Floats:
 
 def _expand(X: Matrix, n_codes: tuple[int, ...], median: Floats) -> Floats:
     """Numbers imputed by the median; categories as indicators, all zero when missing."""
-    columns = []
+    columns: list[Floats] = []
     for j, n in enumerate(n_codes):
         column = X[:, j].astype(np.float64)
         if n:

@@ -1,6 +1,6 @@
 """Reading topic partitions from an offset to their end, without a consumer group.
 
-The end is where a fetch says it is (``enable.partition.eof``), never ListOffsets: one broker answers that one too early.
+The end is where a fetch says it is (``enable.partition.eof``), never ListOffsets, which one broker answers too early.
 One of two modules here that touch confluent_kafka; the other is `topic_writer`.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from offline.errors import OfflineError
 from schemas.codec import Codec
 from schemas.errors import BrokerError, TopicError
 from schemas.settings import Settings
@@ -22,7 +23,7 @@ MESSAGES_AT_ONCE = 5_000
 QUIET_LIMIT_S = 30.0
 
 
-class OffsetGone(Exception):
+class OffsetGoneError(OfflineError):
     """The offset asked for is not in the partition: deleted by retention, or beyond the end."""
 
     def __init__(self, partition: int, offset: int, end: int | None) -> None:
@@ -32,9 +33,7 @@ class OffsetGone(Exception):
         super().__init__(f"partition {partition}, offset {offset}")
 
 
-def read_to_end(
-    settings: Settings, topic: Topic, offsets: Mapping[int, int] | None = None
-) -> Iterator[list[Message]]:
+def read_to_end(settings: Settings, topic: Topic, offsets: Mapping[int, int] | None = None) -> Iterator[list[Message]]:
     """Messages of a topic's partitions, each up to its end as it was when reached.
 
     Parameters
@@ -44,7 +43,7 @@ def read_to_end(
 
     Raises
     ------
-    OffsetGone
+    OffsetGoneError
         When a positive first offset is not there.
     TopicError
         When the topic is missing.
@@ -110,9 +109,7 @@ def _check_topic(settings: Settings, consumer: Consumer, topic: Topic) -> None:
     if topic.name not in found:
         raise TopicError(topic.name, "is not on the broker; run `driftline topics create`")
     if len(found[topic.name].partitions) != topic.partitions:
-        raise TopicError(
-            topic.name, f"has {len(found[topic.name].partitions)} partitions, declared {topic.partitions}"
-        )
+        raise TopicError(topic.name, f"has {len(found[topic.name].partitions)} partitions, declared {topic.partitions}")
 
 
 def _note(
@@ -123,17 +120,14 @@ def _note(
     if error.code() == KafkaError._PARTITION_EOF:
         open_partitions.discard(-1 if partition is None else partition)
     elif error.code() == KafkaError._AUTO_OFFSET_RESET and partition is not None:
-        raise OffsetGone(partition, starts[partition], None)
-    elif error.fatal() or not error.retriable():
-        if error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
-            raise BrokerError(settings.bootstrap, f"{topic.name}: {error.str()}")
+        raise OffsetGoneError(partition, starts[partition], None)
+    elif error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN) and not error.retriable():
+        raise BrokerError(settings.bootstrap, f"{topic.name}: {error.str()}")
 
 
-def _check_not_beyond(
-    consumer: Consumer, topic: Topic, open_partitions: set[int], starts: Mapping[int, int]
-) -> None:
+def _check_not_beyond(consumer: Consumer, topic: Topic, open_partitions: set[int], starts: Mapping[int, int]) -> None:
     """Some brokers leave a fetch beyond the end empty for ever instead of refusing it."""
     for partition in open_partitions:
         _, end = consumer.get_watermark_offsets(TopicPartition(topic.name, partition), cached=True)
         if 0 <= end < starts[partition]:
-            raise OffsetGone(partition, starts[partition], end)
+            raise OffsetGoneError(partition, starts[partition], end)

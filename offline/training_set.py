@@ -6,7 +6,7 @@ the last weeks. Event rows are a seeded sample; they train and calibrate, they a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -27,6 +27,7 @@ from stream_app.recording import Rows, tick_rows
 Bools = NDArray[np.bool_]
 Fold = Literal["fit", "between", "later", "test"]
 
+PURPOSES: Mapping[Fold, str] = {"fit": "to fit on", "later": "to calibrate on", "test": "to test on"}
 ROW_KINDS = ("tick", "event", "urgent")
 N_EVENT_ROWS = 30_000
 REFERENCE_DAYS = 28
@@ -98,14 +99,14 @@ class TrainingSet:
         last = self.cutoffs.later.last_day
         day = self.rows.as_of_ms // DAY_MS
         trained = (day > last - REFERENCE_DAYS) & (day <= last)
-        return (self.rows.kind == 0) & (trained | self.held_out)
+        return np.asarray((self.rows.kind == 0) & (trained | self.held_out))
 
     @property
     def held_out(self) -> Bools:
         """Tick rows of the test block and, if that is shorter than a week, of the days just before; (n,)."""
         days = _held_out_days(self.cutoffs.test)
         day = self.rows.as_of_ms // DAY_MS
-        return (self.rows.kind == 0) & (day >= days.start) & (day < days.stop)
+        return np.asarray((self.rows.kind == 0) & (day >= days.start) & (day < days.stop))
 
     @cached_property
     def customer(self) -> NDArray[np.int64]:
@@ -126,6 +127,7 @@ def build_training_set(
     known_until_ms: int | None = None,
     n_event_rows: int = N_EVENT_ROWS,
     seed: int = 0,
+    purposes: Mapping[Fold, str] = PURPOSES,
 ) -> TrainingSet:
     """Read the history twice: for labels and its span, then for features.
 
@@ -139,6 +141,8 @@ def build_training_set(
         Everything known before is in the history; None takes the last known time in it.
     n_event_rows
         About how many event rows to sample.
+    purposes
+        Blocks that must hold both classes, and what for.
 
     Raises
     ------
@@ -154,7 +158,7 @@ def build_training_set(
     rows = tick_rows(plan, history(), days_needed(split), event_sample=share, seed=seed)
     y = outcomes.labels(rows.customer_id, rows.as_of_ms, until_ms)
     made = TrainingSet(plan, rows, y, split, span)
-    _check_labels(made)
+    _check_labels(made, purposes)
     return made
 
 
@@ -182,23 +186,17 @@ def read_outcomes(workload: Workload, history: Iterable[EventBatch]) -> tuple[Ou
 def days_needed(cutoffs: Cutoffs) -> list[int]:
     """Cut-offs and the daily ticks of the reference."""
     last = cutoffs.later.last_day
-    held_out = _held_out_days(cutoffs.test)
-    return sorted({*cutoffs.days, *range(last - REFERENCE_DAYS + 1, last + 1), *held_out})
+    reference = range(last - REFERENCE_DAYS + 1, last + 1) if cutoffs.later.days else range(0)
+    return sorted({*cutoffs.days, *reference, *_held_out_days(cutoffs.test)})
 
 
 def _held_out_days(test: Block) -> range:
     return range(min(test.first_day, test.last_day - 6), test.last_day + 1)
 
 
-def _check_labels(made: TrainingSet) -> None:
-    for names, purpose in (
-        (("fit",), "to fit on"),
-        (("later",), "to calibrate on"),
-        (("test",), "to test on"),
-    ):
-        mask = np.zeros(len(made.y), dtype=bool)
-        for name in names:
-            mask |= made.fold(name, row_kind=0)  # type: ignore[arg-type]
+def _check_labels(made: TrainingSet, purposes: Mapping[Fold, str]) -> None:
+    for name, purpose in purposes.items():
+        mask = made.fold(name, row_kind=0)
         n, n_positive = int(mask.sum()), int(made.y[mask].sum())
         if n == 0:
             raise LabelError(f"no matured labels {purpose}: no eligible customer at those cut-offs")

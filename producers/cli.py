@@ -26,7 +26,7 @@ _resume_option = click.option("--resume", is_flag=True, help="Go on after what t
 _progress_option = click.option("--progress/--no-progress", default=None, help="Show how far it is.")
 
 
-@click.command()
+@click.command(epilog="\b\nExample:\n  driftline replay examples/cdnow.toml --data ~/cdnow --speed 86400x")
 @click.argument("workload")
 @click.option("--data", "data_dir", type=_FOLDER, help="Folder of the sources' files; default: that of WORKLOAD.")
 @click.option("--from", "first", metavar="DAY", help="First day (when events became known), like 2025-01-01.")
@@ -43,12 +43,7 @@ def replay(
     resume: bool,
     progress: bool | None,
 ) -> None:
-    """Send the files of a workload's [[source]] entries to its topics, in the order the events became known.
-
-    \b
-    Example:
-      driftline replay examples/cdnow.toml --data ~/cdnow --speed 86400x
-    """
+    """Send the files of a workload's [[source]] entries to its topics, in the order the events became known."""
     from producers.sources import read_events  # late: it loads pandas
 
     pace, bounds = Pace(speed_of(speed)), (first and day_of(first), until and day_of(until))
@@ -62,7 +57,10 @@ def replay(
     _publish(found, recording.days, len(recording.days), pace, resume, progress)
 
 
-@click.command()
+@click.command(
+    epilog="\b\nExamples:\n  driftline simulate --customers 2000 --days 90 --speed 86400x\n"
+    "  driftline simulate --drift concept@2025-04-01 --to files --out sim/"
+)
 @click.option("--customers", type=click.IntRange(1), default=5_000, show_default=True, help="On the first day.")
 @click.option("--days", type=click.IntRange(1), default=180, show_default=True, help="Days to simulate.")
 @click.option("--start", default="2025-01-01", show_default=True, metavar="DAY", help="First day.")
@@ -87,13 +85,7 @@ def simulate(
     resume: bool,
     progress: bool | None,
 ) -> None:
-    """Simulate customers of the default workload, with planted drift.
-
-    \b
-    Examples:
-      driftline simulate --customers 2000 --days 90 --speed 86400x
-      driftline simulate --drift concept@2025-04-01 --to files --out sim/
-    """
+    """Simulate customers of the default workload, with planted drift."""
     from producers import simulate as simulation  # late: it loads NumPy
 
     pace, first_day = Pace(speed_of(speed)), day_of(start)

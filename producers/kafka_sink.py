@@ -135,7 +135,9 @@ class KafkaSink:
         """
         self.flush()
         value = self._codec.encode(CLOCK, {"event_id": f"clock-{day}", "day": day, "time_ms": day * DAY_MS})
-        headers = {ENDS_HEADER: json.dumps({name: ends.tolist() for name, ends in self._ends.items()}).encode()}
+        headers: dict[str, str | bytes | None] = {
+            ENDS_HEADER: json.dumps({name: ends.tolist() for name, ends in self._ends.items()}).encode()
+        }
         topic = self._settings.topic_prefix + CLOCK
         try:
             for partition in range(self._settings.partitions) if partitions is None else partitions:
@@ -271,7 +273,8 @@ class TopicReader:
 
 
 def _record(message: Message) -> TopicRecord:
-    headers = {name: value for name, value in message.headers() or [] if isinstance(value, bytes)}
+    pairs: Any = message.headers() or []
+    headers = {name: value for name, value in pairs if isinstance(value, bytes)}
     return TopicRecord(_partition(message), message.offset() or 0, message.value(), headers)
 
 

@@ -107,8 +107,9 @@ def _read_tail(
 ) -> tuple[list[int], Counter[str]]:
     """Ends of a topic, and the ids of the events from `starts` on; a start that is too low only reads more."""
     bounds = reader.bounds(topic)
-    usable = starts if starts is not None and len(starts) == len(bounds) else [0] * len(bounds)
-    ends = [max(first, min(start, end)) for (first, end), start in zip(bounds, usable, strict=True)]
+    if starts is None or len(starts) != len(bounds):
+        starts = [0] * len(bounds)
+    ends = [max(first, min(start, end)) for (first, end), start in zip(bounds, starts, strict=True)]
     written: Counter[str] = Counter()
     for record in reader.read(topic, ends):
         ends[record.partition] = record.offset + 1
@@ -116,4 +117,6 @@ def _read_tail(
             written[codec.decode(record.value, topic)["event_id"]] += 1
         except CodecError:
             continue  # somebody else's record: none of ours to repeat
+    if any(end < start for end, start in zip(ends, starts, strict=True)):
+        return _read_tail(reader, codec, topic, None)  # shorter than it was: not the topic that the clock knew
     return ends, written

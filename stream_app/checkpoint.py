@@ -221,6 +221,7 @@ def _resume(task: PartitionTask, marker: dict[str, Any], chunks: dict[tuple[int,
         raise ValueError("it belongs to another version of the workload")
     task.positions = list(marker["positions"])
     task.clock_position = marker["clock_position"]
+    task.fetched, task.clock_fetched = list(task.positions), task.clock_position
     task.accounting = Accounting(**marker["accounting"])
     task.scorer.alerts.__dict__.update(marker["alerts"])
     task.summary.restore(marker["summary"])

@@ -7,6 +7,7 @@ which sources were read is kept as a journal of runs, so that every decision can
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,6 +66,15 @@ class Accounting:
 
 
 @dataclass(eq=False)
+class _Waiting:
+    """Decoded records that wait to be merged."""
+
+    columns: Columns
+    next_position: int
+    arrived_ms: float
+
+
+@dataclass(eq=False)
 class _Batch:
     """A merged batch on its way through the heart."""
 
@@ -93,20 +103,22 @@ class PartitionTask:
         self.windows = [DuplicateWindow() if topic.deduplicate else None for topic in plan.workload.topics]
         self.positions = [0] * plan.n_sources  # next offset to apply
         self.clock_position = 0
+        self.fetched = [0] * plan.n_sources  # next offset to offer
+        self.clock_fetched = 0
         self.accounting = Accounting()
         self.summary = SummaryBuilder(plan)
         self.outputs = Outputs()
         self.runs: list[Int64s] = []
         self.is_touched = False
-        self._pending: list[deque[tuple[Columns, int]]] = [deque() for _ in range(plan.n_sources)]
+        self._pending: list[deque[_Waiting]] = [deque() for _ in range(plan.n_sources)]
         self._spans: list[deque[RecordSpan]] = [deque() for _ in range(plan.n_sources)]
         self._refused: dict[tuple[int, int], RefusedRecord] = {}
-        self._clocks: deque[tuple[int, int]] = deque()
+        self._clocks: deque[tuple[int, int, float]] = deque()
         self._batch: _Batch | None = None
         self._sweep_at: int | None = None
 
     # ---- in ----
-    def offer(self, source: int, span: RecordSpan, next_position: int) -> None:
+    def offer(self, source: int, span: RecordSpan, next_position: int, arrived_ms: float = 0.0) -> None:
         """Take records of a source, in offset order; ``next_position`` is where its log goes on."""
         decoded: Decoded = self.decoders[source].decode(span)
         window = self.windows[source]
@@ -114,15 +126,17 @@ class PartitionTask:
             window.mark(decoded.columns)
         self._refused.update({(source, offset): record for offset, record in decoded.refused.items()})
         self._spans[source].append(span)
-        self._pending[source].append((decoded.columns, next_position))
+        self.fetched[source] = next_position
+        self._pending[source].append(_Waiting(decoded.columns, next_position, arrived_ms))
 
-    def offer_clock(self, day: int, next_position: int) -> None:
+    def offer_clock(self, day: int, next_position: int, arrived_ms: float = 0.0) -> None:
         """Take a clock record: every event known before ``day`` has been written."""
-        self._clocks.append((day, next_position))
+        self._clocks.append((day, next_position, arrived_ms))
+        self.clock_fetched = next_position
 
     def n_pending(self, source: int) -> int:
         """Records of a source that wait to be merged."""
-        return sum(len(columns) for columns, _ in self._pending[source])
+        return sum(len(waiting.columns) for waiting in self._pending[source])
 
     @property
     def is_between_batches(self) -> bool:
@@ -130,14 +144,14 @@ class PartitionTask:
         return self._batch is None
 
     # ---- through ----
-    def step(self, is_caught_up: list[bool], clock_caught_up: bool) -> bool:
+    def step(self, empty_at: Sequence[float | None], clock_empty_at: float | None) -> bool:
         """Do one bounded piece of work; False when there is none.
 
         Parameters
         ----------
-        is_caught_up
-            For each source, whether its log has nothing beyond what was offered.
-        clock_caught_up
+        empty_at
+            For each source, when (ms) its log last showed nothing beyond what was offered; None while something lies there.
+        clock_empty_at
             The same for the clock.
         """
         if self._batch is not None:
@@ -146,53 +160,70 @@ class PartitionTask:
         if self._sweep_at is not None:
             self._sweep(self._sweep_at)
             return True
-        if not self._clocks and not clock_caught_up:
-            return False
-        return self._merge(is_caught_up)
+        return self._merge(empty_at, clock_empty_at)
 
-    def _merge(self, is_caught_up: list[bool]) -> bool:
-        limit = self._clocks[0][0] * op.DAY_MS if self._clocks else NO_CLOCK
-        waiting = [Columns.concat([c for c, _ in pending]) if pending else None for pending in self._pending]
-        parts = [part for part in waiting if part is not None]
-        lengths = np.array([0 if part is None else len(part) for part in waiting], np.int64)
-        columns = Columns.concat(parts) if parts else None
-        at_clock = all(is_caught_up)
-        if columns is not None:
-            end = np.cumsum(lengths)
-            begin = end - lengths
-            first = begin.copy()
-            order, runs = np.empty(len(columns), np.int64), np.empty((len(columns), 2), np.int64)
-            caught_up = np.array(is_caught_up, np.uint8)
-            n, n_runs, at_clock = merge_by_known_time(
-                columns.known_time, columns.status, begin, end, caught_up, limit, order, runs
-            )
+    def _merge(self, empty_at: Sequence[float | None], clock_empty_at: float | None) -> bool:
+        """Start a batch, or take the clock when nothing known before it is missing.
+
+        A source that is empty here counts as caught up only for what arrived before it was last seen empty: what arrived later may have been
+        written after records of that source that are still on their way.
+        """
+        looks = [at for at, pending in zip(empty_at, self._pending, strict=True) if not pending]
+        if not self._clocks:
+            looks.append(clock_empty_at)
+        if any(at is None for at in looks):
+            return False
+        bound = min([at for at in looks if at is not None], default=float("inf"))
+        usable = [[w for w in pending if w.arrived_ms <= bound] for pending in self._pending]
+        at_clock = True
+        if any(usable):
+            n, at_clock = self._start_batch(usable)
             if n:
-                self._consume(waiting, begin - first, columns)
-                self.runs.append(runs[:n_runs].copy())
-                self._batch = _Batch(columns, order[:n])
-                self.is_touched = True
                 return True
-        if at_clock and self._clocks:
+        elif any(self._pending):
+            return False
+        if at_clock and self._clocks and self._clocks[0][2] <= bound:
             self._take_clock()
             return True
         return False
 
-    def _consume(self, waiting: list[Columns | None], taken: Int64s, columns: Columns) -> None:
-        """Keep what the merge left over; move the positions behind what it took."""
-        for source, n in enumerate(taken.tolist()):
-            part = waiting[source]
-            if part is None or not n:
-                continue
-            last_position = self._pending[source][-1][1]
-            self._pending[source].clear()
-            if n < len(part):
-                self._pending[source].append((part.take(slice(n, None)), last_position))
-                self.positions[source] = int(part.offset[n])
-            else:
-                self.positions[source] = last_position
+    def _start_batch(self, usable: list[list[_Waiting]]) -> tuple[int, bool]:
+        """(records merged, whether only the clock holds the rest back)."""
+        limit = self._clocks[0][0] * op.DAY_MS if self._clocks else NO_CLOCK
+        parts = [Columns.concat([w.columns for w in waiting]) if waiting else None for waiting in usable]
+        columns = Columns.concat([part for part in parts if part is not None])
+        lengths = np.array([0 if part is None else len(part) for part in parts], np.int64)
+        end = np.cumsum(lengths)
+        begin = end - lengths
+        first = begin.copy()
+        caught_up = np.array([not pending for pending in self._pending], np.uint8)
+        order, runs = np.empty(len(columns), np.int64), np.empty((len(columns), 2), np.int64)
+        n, n_runs, at_clock = merge_by_known_time(
+            columns.known_time, columns.status, begin, end, caught_up, limit, order, runs
+        )
+        if n:
+            for source, taken in enumerate((begin - first).tolist()):
+                self._consume(source, taken)
+            self.runs.append(runs[:n_runs].copy())
+            self._batch = _Batch(columns, order[:n])
+            self.is_touched = True
+        return n, at_clock
+
+    def _consume(self, source: int, taken: int) -> None:
+        """Move a source's position behind the first ``taken`` records that wait."""
+        pending = self._pending[source]
+        while taken:
+            waiting = pending[0]
+            if taken < len(waiting.columns):
+                waiting.columns = waiting.columns.take(slice(taken, None))
+                self.positions[source] = int(waiting.columns.offset[0])
+                return
+            taken -= len(waiting.columns)
+            self.positions[source] = waiting.next_position
+            pending.popleft()
 
     def _take_clock(self) -> None:
-        day, position = self._clocks.popleft()
+        day, position, _ = self._clocks.popleft()
         self.clock_position = position
         self.runs.append(np.array([[self.plan.n_sources, 1]], np.int64))
         self.is_touched = True

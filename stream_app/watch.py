@@ -57,10 +57,12 @@ class Topics:
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "error",
                 "fetch.wait.max.ms": 50,
+                "log_level": 2,
             }
         )
         partitions = [TopicPartition(*at, OFFSET_BEGINNING) for name in self._roles for at in self._partitions(name)]
         self._unread = {(at.topic, at.partition) for at in partitions}
+        self._positions: dict[tuple[str, int], int] = {}
         self._consumer.assign(partitions)
 
     @property
@@ -83,10 +85,10 @@ class Topics:
 
     def read_new(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """What has been written by now: the end is asked for first."""
-        for at in self._consumer.position(self._consumer.assignment()):
-            end = self._consumer.get_watermark_offsets(at, timeout=_TIMEOUT_S)[1]
-            if at.offset < end:
-                self._unread.add((at.topic, at.partition))
+        for (topic, partition), position in self._positions.items():
+            end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_S)[1]
+            if position < end:
+                self._unread.add((topic, partition))
         yield from self.read_to_end()
 
     def close(self) -> None:
@@ -94,13 +96,16 @@ class Topics:
         self._consumer.close()
 
     def _record(self, message: Message) -> tuple[str, dict[str, Any]] | None:
-        topic, partition = message.topic() or "", message.partition() or 0
-        error = message.error()
+        topic, at = message.topic() or "", (message.topic() or "", message.partition() or 0)
+        error, offset = message.error(), message.offset() or 0
         if error is None:
+            self._unread.add(at)
+            self._positions[at] = offset + 1
             return None if message.value() is None else (self._roles[topic], self._decode(topic, message))
         if error.code() != KafkaError._PARTITION_EOF:
             raise BrokerError(self._settings.bootstrap, f"reading {topic}: {error.str()}")
-        self._unread.discard((topic, partition))
+        self._unread.discard(at)
+        self._positions[at] = offset
         return None
 
     def _decode(self, topic: str, message: Message) -> dict[str, Any]:
@@ -159,7 +164,7 @@ class Outbox:
         self._known: set[str] = set()
         self._failed: list[str] = []
         self._producer = Producer(
-            settings.kafka_config() | {"acks": "all", "linger.ms": 5, "partitioner": "murmur2_random"}
+            settings.kafka_config() | {"acks": "all", "linger.ms": 5, "partitioner": "murmur2_random", "log_level": 2}
         )
 
     def learn(self, record: Mapping[str, Any]) -> None:

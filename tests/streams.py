@@ -132,8 +132,9 @@ class Driver:
 
     def step(self) -> bool:
         """One step of the task, told truly what is caught up."""
-        caught_up = [at == len(self._log(s).records) for s, at in enumerate(self.fetched)]
-        return self.task.step(caught_up, self.clock_fetched == len(self.logs.clock))
+        now = float("inf")
+        empty_at = [now if at == len(self._log(s).records) else None for s, at in enumerate(self.fetched)]
+        return self.task.step(empty_at, now if self.clock_fetched == len(self.logs.clock) else None)
 
     def checkpoint(self) -> Checkpoint:
         """Take a checkpoint now and publish its outputs."""

@@ -67,9 +67,9 @@ def hazards(concept: bool) -> Floats:
 
 def _usual(plan: Any, size: Any, channel: Any, mood: Any, ticket: Any, pay: Any) -> Floats:
     """Falling use drives it, most of all where the price hurts; anger only while its ticket is open."""
-    slope = np.select([plan == 0, size == 0, size == 2], [5.0, 10.2, 2.0], 7.5)
+    slope = np.select([plan == 0, size == 0, size == 2], [4.6, 9.4, 1.8], 6.8)
     return np.asarray(
-        -10.5
+        -10.1
         + slope * LOW[mood]
         + 0.8 * (plan == 0)
         + 2.4 * (ticket == 2)

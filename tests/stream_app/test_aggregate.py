@@ -1,4 +1,4 @@
-"""The aggregator on a small world of customers who leave: what it finds, what it leaves alone, and on what it depends."""
+"""The aggregator on a small world of customers who leave: what it finds, leaves alone, and depends on."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ COLUMNS = (Column("minutes"), Column("plan", is_categorical=True), Column("tenur
 
 @dataclass
 class World:
-    """Customers with a slow hidden risk; a fixed model scores it; who leaves is replaced. Days count from the model's release.
+    """Customers with a slow hidden risk that a fixed model scores; who leaves is replaced. Days count from its release.
 
     concept_day: from then on risk hardly tells who leaves. shift_day: from then on minutes are 60 % more (units, say).
     """
@@ -221,11 +221,11 @@ def test_a_covariate_shift_is_found_after_it_lasted_and_before_any_label() -> No
 
 
 def test_ageing_columns_drift_on_the_record_and_open_nothing() -> None:
-    world = copy.copy(_world(seed=1, days=110))
+    world = _world(seed=1, days=110)
     grown = copy.deepcopy(world.summaries)
     for summary in (summary for partition in grown for summary in partition):
         for day in summary["days"]:
-            day["histograms"][22:33] = [0] * 9 + [day["n_rows"], 0]
+            day["histograms"][22:33] = [0] * 10 + [day["n_rows"]]
     outputs = _outputs(_aggregator(world), _in_turn(grown))
     found = _drifted(outputs, "feature")
     assert {record["name"] for record in found} == {"tenure"}

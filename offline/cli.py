@@ -1,0 +1,267 @@
+"""``driftline ingest | train | evaluate | release | rollback | retrain-worker | report``.
+
+The wall clock is read here alone. Results go to standard output, progress to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import click
+
+from schemas.settings import Settings
+from schemas.workload import Workload, load_workload
+
+workload_option = click.option("--workload", "name", metavar="NAME|PATH", help="Default DRIFTLINE_WORKLOAD.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+threads_option = click.option(
+    "--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Threads of XGBoost."
+)
+
+
+def _start(name: str | None) -> tuple[Settings, Workload]:
+    settings = Settings.from_env()
+    return settings, load_workload(name or settings.workload)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    click.echo(json.dumps(content, indent=1, sort_keys=True, allow_nan=False))
+
+
+def _days(text: str | None) -> tuple[int, ...]:
+    from offline.cutoffs import day_of
+
+    return tuple(day_of(part) for part in text.split(",") if part.strip()) if text else ()
+
+
+@click.command()
+@workload_option
+@json_option
+def ingest(name: str | None, as_json: bool) -> None:
+    r"""Bring the event topics into the lake, every record exactly once.
+
+    \b
+    Example:
+      driftline ingest
+    """
+    from offline import ingest as ingesting
+
+    settings, workload = _start(name)
+    done = ingesting.ingest(settings, workload, _say)
+    refused = {reason: n for reason, n in sorted(done.refused.items()) if n}
+    if as_json:
+        _print_json({"n_events": done.n_events, "n_slices": done.n_slices, "refused": refused})
+        return
+    click.echo(f"{done.n_events} events in {done.n_slices} slices to {settings.lake_dir}")
+    if refused:
+        click.echo("left out: " + ", ".join(f"{n} {reason}" for reason, n in refused.items()))
+
+
+@click.command()
+@workload_option
+@click.option("--cutoffs", metavar="DAYS", help="Own train cut-offs: dates separated by commas.")
+@click.option("--test-cutoffs", metavar="DAYS", help="Own test cut-offs, a label horizon after the last train cut-off.")
+@click.option("--until", metavar="DAY", help="Use only what was known before this day.")
+@click.option(
+    "--warm-up", type=click.IntRange(0, 1000), default=28, show_default=True, help="Days before the first cut-off."
+)
+@click.option("--event-rows", type=click.IntRange(0), default=30_000, show_default=True, help="Event rows to sample.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
+@threads_option
+@json_option
+def train(
+    name: str | None,
+    cutoffs: str | None,
+    test_cutoffs: str | None,
+    until: str | None,
+    warm_up: int,
+    event_rows: int,
+    seed: int,
+    threads: int,
+    as_json: bool,
+) -> None:
+    r"""Train a model on the lake and write the next version.
+
+    Cut-offs are chosen from the history: the last matured days are held out, a label horizon apart from training.
+
+    \b
+    Examples:
+      driftline train
+      driftline train --cutoffs 2024-01-01,2024-02-01,2024-03-01 --test-cutoffs 2024-05-01
+    """
+    from offline.cutoffs import day_of
+    from offline.training_run import TrainingOptions, train_version
+
+    settings, workload = _start(name)
+    options = TrainingOptions(
+        train_days=_days(cutoffs),
+        test_days=_days(test_cutoffs),
+        until_day=None if until is None else day_of(until),
+        warm_up_days=warm_up,
+        n_event_rows=event_rows,
+        n_threads=threads,
+        seed=seed,
+    )
+    bundle = train_version(settings, workload, options, created_ms=_wall_ms(), say=_say)
+    found = bundle.json("evaluation.json") | {
+        "version": bundle.manifest.version,
+        "bundle_id": bundle.manifest.bundle_id,
+        "path": str(bundle.path),
+    }
+    _print_evaluation(found, as_json)
+
+
+@click.command()
+@click.argument("version", default="latest")
+@workload_option
+@json_option
+def evaluate(version: str, name: str | None, as_json: bool) -> None:
+    r"""Evaluate a version on all matured weeks after its training.
+
+    VERSION is a version, champion, challenger or latest (the default).
+
+    \b
+    Example:
+      driftline evaluate champion --json
+    """
+    from offline.training_run import evaluate_version
+
+    settings, workload = _start(name)
+    _print_evaluation(evaluate_version(settings, workload, version, _say), as_json)
+
+
+def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:
+    from offline.card import evaluation_lines
+
+    if as_json:
+        found.pop("yardstick", None)
+        _print_json(found)
+        return
+    click.echo(f"{found['version']} (bundle {found['bundle_id'][:16]})")
+    click.echo()
+    for line in evaluation_lines(found):
+        click.echo(line)
+    if "path" in found:
+        click.echo(f"\n{found['path']}")
+
+
+@click.command()
+@click.argument("version")
+@workload_option
+@click.option("--now", is_flag=True, help="From the next tick on (the default).")
+@click.option("--activate", metavar="DAY", help="From this event day on; must lie after every partition's clock.")
+@click.option("--force", is_flag=True, help="Release in spite of a closed gate.")
+@json_option
+def release(version: str, name: str | None, now: bool, activate: str | None, force: bool, as_json: bool) -> None:
+    r"""Release a version to the stream workers and make it the champion.
+
+    \b
+    Examples:
+      driftline release v0001
+      driftline release v0002 --activate 2024-06-01
+    """
+    from offline import release as releasing
+    from offline.cutoffs import day_of
+
+    if now and activate:
+        raise click.UsageError("give --now or --activate, not both")
+    settings, workload = _start(name)
+    day = None if activate is None else day_of(activate)
+    _print_release(releasing.release(settings, workload, version, day, force=force), as_json)
+
+
+@click.command()
+@workload_option
+@json_option
+def rollback(name: str | None, as_json: bool) -> None:
+    r"""Release the version before the champion again, from the next tick on.
+
+    \b
+    Example:
+      driftline rollback
+    """
+    from offline import release as releasing
+
+    settings, workload = _start(name)
+    _print_release(releasing.rollback(settings, workload), as_json)
+
+
+def _print_release(done: Any, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from offline.cutoffs import date_text
+
+    if as_json:
+        _print_json(asdict(done))
+        return
+    begin = "the first day" if done.clock_day < 0 and done.activate_day == 0 else date_text(done.activate_day)
+    click.echo(f"{done.status} {done.version} (bundle {done.bundle_id[:16]}): scores from {begin} on")
+
+
+@click.command("retrain-worker")
+@workload_option
+@click.option("--once", is_flag=True, help="Move every signal as far as it goes now, then stop.")
+@click.option("--poll", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds between two looks.")
+@click.option(
+    "--matured-days", type=click.IntRange(1), help="Days of matured cut-offs to wait for after a drift began."
+)
+@click.option(
+    "--report/--no-report", "with_report", default=True, show_default=True, help="Render a report for each answer."
+)
+@threads_option
+def retrain_worker(
+    name: str | None, once: bool, poll: float, matured_days: int | None, with_report: bool, threads: int
+) -> None:
+    r"""Answer retrain signals: wait for labels, train, compare with the champion, release or refuse.
+
+    \b
+    Examples:
+      driftline retrain-worker
+      driftline retrain-worker --once
+    """
+    from offline.retrain_worker import RetrainWorker
+    from schemas.errors import BrokerError
+
+    settings, workload = _start(name)
+    worker = RetrainWorker(settings, workload, matured_days, threads, with_report, _wall_ms, click.echo)
+    while True:
+        try:
+            worker.step()
+        except BrokerError as error:
+            if once:
+                raise
+            _say(f"{error}; trying again")
+        if once:
+            return
+        time.sleep(poll)
+
+
+@click.command()
+@click.argument("version", default="champion")
+@workload_option
+@click.option("--until", metavar="DAY", help="Compare the week before this day; default is the end of the lake.")
+def report(version: str, name: str | None, until: str | None) -> None:
+    r"""Render how the newest ticks in the lake differ from a version's reference days.
+
+    \b
+    Example:
+      driftline report v0001
+    """
+    from offline.cutoffs import day_of
+    from offline.report import write_report
+    from schemas.durations import DAY_MS
+
+    settings, workload = _start(name)
+    _say("rendering")
+    until_ms = None if until is None else day_of(until) * DAY_MS
+    click.echo(str(write_report(settings, workload, version, until_ms)))

@@ -1,0 +1,108 @@
+"""The answer to one retrain signal whose time has come: train, compare with the champion on later data, judge.
+
+No topics are followed here; `offline.retrain_worker` does that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from offline.cutoffs import Cutoffs, choose_cutoffs, date_text, day_of
+from offline.evaluate import Judged
+from offline.history import history_of
+from offline.packaging import core_files, package, scores_of
+from offline.promotion import Verdict, compare
+from offline.registry import Registry
+from offline.train import Trained, recipes_after_drift, train
+from offline.training_set import Span, TrainingSet, build_training_set
+from schemas.bundle import Bundle
+from schemas.durations import DAY_MS
+from schemas.lake import Lake
+from schemas.workload import Workload
+from stream_app.model import RULE_VERSION, BoosterModel, RuleModel
+
+BLOCK_DAYS = 6
+"""Later and test block of a week: after a drift, training must reach as close to the present as the embargo allows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The challenger and the verdict on it."""
+
+    bundle: Bundle
+    verdict: Verdict
+
+
+def onset_day(signal: Any) -> int:
+    """The first day the evidence of a signal speaks of; the signal's own day when it has none."""
+    return int(min((item["day"] for item in signal["evidence"]), default=signal["as_of_ms"] // DAY_MS))
+
+
+def horizon_days(workload: Workload) -> int:
+    """Label horizon in whole days, rounded up."""
+    return -(-workload.label.horizon_ms // DAY_MS)
+
+
+def default_matured_days(workload: Workload) -> int:
+    """Days of matured cut-offs after the onset that a retraining waits for.
+
+    A label horizon for the embargo, a week to test on, and a week to learn what is new.
+    """
+    return horizon_days(workload) + 2 * (BLOCK_DAYS + 1)
+
+
+def answer(
+    lake: Lake,
+    registry: Registry,
+    workload: Workload,
+    signal: Any,
+    known_until_day: int,
+    *,
+    n_threads: int = 1,
+    created_ms: int | None = None,
+) -> Answer:
+    """Train a challenger on what was known before a day and compare it with the signal's model.
+
+    Parameters
+    ----------
+    signal
+        Record of the signal.
+    known_until_day
+        The clock: every event known before this day is in the lake.
+    """
+    until_ms = known_until_day * DAY_MS
+
+    def split(span: Span) -> Cutoffs:
+        return choose_cutoffs(span.first_day, known_until_day, horizon_days(workload), longest_block_days=BLOCK_DAYS)
+
+    history = history_of(lake, workload, until_ms)
+    training = build_training_set(workload, history, split, known_until_ms=until_ms)
+    recipes = recipes_after_drift(onset_day(signal), horizon_days(workload))
+    trained = train(training, recipes, n_threads=n_threads)
+    verdict = _verdict(registry, training, trained, signal["model_version"])
+    comparison = {"champion": verdict.details | {"released": verdict.is_better, "reason": verdict.reason}}
+    bundle = package(registry, lake, training, trained, created_ms=created_ms, held_out=comparison)
+    return Answer(bundle, verdict)
+
+
+def _verdict(registry: Registry, training: TrainingSet, trained: Trained, champion_version: str) -> Verdict:
+    rows = training.fold("test", row_kind=0)
+    judged = Judged(training.y[rows], training.customer[rows], prior=float(training.y[rows].mean()))
+    challenger = scores_of(BoosterModel("challenger", core_files(training, trained), training.plan), training, rows)
+    if champion_version == RULE_VERSION:
+        kinds = training.rows.kind[rows].astype("int64")
+        rule = RuleModel(training.plan).score(training.rows.X[rows], kinds).astype("float64")
+        return compare(judged, challenger, rule, champion_version)
+    bundle = registry.load(champion_version)
+    if bundle.manifest.workload_hash != training.plan.workload.hash:
+        return Verdict(
+            False, f"{champion_version} was trained for another version of the workload: release by hand", {}
+        )
+    trained_to = day_of(bundle.manifest.data_window["train"][-1])
+    if trained_to + training.cutoffs.horizon_days > training.cutoffs.test.first_day:
+        return Verdict(
+            False, f"{champion_version} was trained on {date_text(trained_to)}: nothing is held out of both", {}
+        )
+    champion = scores_of(BoosterModel(champion_version, bundle.files, training.plan), training, rows)
+    return compare(judged, challenger, champion, champion_version)

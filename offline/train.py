@@ -1,0 +1,168 @@
+"""From a training set to a model with calibration and threshold; of several recipes for old data the best one wins.
+
+Rounds, recipe, calibration and threshold are chosen on the *later* block with a model that has seen the *fit* block
+alone; then the model is trained once more on everything before the test block. The test block is not looked at here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from offline.calibrate import Platt, fit_platt
+from offline.metrics import Floats, log_loss
+from offline.models import BoostedTrees, Logistic, fit_logistic
+from offline.threshold import RULE, best_f1_threshold
+from offline.training_set import ROW_KINDS, Bools, TrainingSet
+from schemas.durations import DAY_MS
+
+MIN_KIND_POSITIVES = 15
+MIN_RECENT_POSITIVES = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How much old rows count.
+
+    Parameters
+    ----------
+    name
+        As the card says it.
+    half_life_days
+        A row this much older weighs half; None weighs all alike.
+    since_day
+        Rows before are left out; None takes all.
+    """
+
+    name: str
+    half_life_days: float | None = None
+    since_day: int | None = None
+
+    def weights(self, training: TrainingSet, rows: Bools) -> Floats | None:
+        """Weight per chosen row, mean 1; None when all weigh alike."""
+        if self.half_life_days is None:
+            return None
+        day = training.rows.as_of_ms[rows] / DAY_MS
+        weight = np.exp2((day - day.max()) / self.half_life_days)
+        return np.asarray(weight / weight.mean())
+
+    def rows(self, training: TrainingSet, rows: Bools) -> Bools:
+        """The chosen rows that the recipe takes."""
+        return rows if self.since_day is None else rows & (training.rows.as_of_ms >= self.since_day * DAY_MS)
+
+
+ALL = Recipe("all rows alike")
+
+
+def recipes_after_drift(onset_day: int, horizon_days: int) -> tuple[Recipe, ...]:
+    """What a retraining tries: everything, everything with old rows fading, and only rows since the onset."""
+    return (
+        ALL,
+        Recipe(f"rows fade with a half-life of {2 * horizon_days} days", half_life_days=2.0 * horizon_days),
+        Recipe("rows since the onset of the drift", since_day=onset_day),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A model and what was decided on the way.
+
+    Parameters
+    ----------
+    platt, thresholds
+        Per row kind, in the order tick, event, urgent.
+    tried
+        Recipe name -> log loss of tick rows on the later block; None when it had too few positives.
+    """
+
+    trees: BoostedTrees
+    n_rounds: int
+    platt: tuple[Platt, ...]
+    thresholds: tuple[float, ...]
+    logistic: Logistic
+    recipe: Recipe
+    tried: dict[str, float | None]
+    notes: tuple[str, ...]
+
+    def calibration(self) -> dict[str, dict[str, float]]:
+        """Content of calibration.json."""
+        return {kind: {"a": p.a, "b": p.b} for kind, p in zip(ROW_KINDS, self.platt, strict=True)}
+
+    def threshold(self) -> dict[str, float | str]:
+        """Content of threshold.json."""
+        return {**dict(zip(ROW_KINDS, self.thresholds, strict=True)), "rule": RULE}
+
+
+def train(training: TrainingSet, recipes: tuple[Recipe, ...] = (ALL,), *, n_threads: int = 1, seed: int = 0) -> Trained:
+    """Train, choose and calibrate.
+
+    Parameters
+    ----------
+    recipes
+        Tried in this order; the first is the one that is always possible.
+    n_threads
+        Of XGBoost; part of what makes the bytes of the model.
+    """
+    tried: dict[str, float | None] = {}
+    best: tuple[float, Recipe, int, BoostedTrees] | None = None
+    for recipe in recipes:
+        attempt = _attempt(training, recipe, n_threads, seed)
+        tried[recipe.name] = None if attempt is None else attempt[0]
+        if attempt is not None and (best is None or attempt[0] < best[0]):
+            best = (attempt[0], recipe, *attempt[1:])
+    assert best is not None, "the first recipe takes all rows"
+    _, recipe, n_rounds, early = best
+    platt, thresholds, notes = _calibrated(training, early)
+    rows = recipe.rows(training, training.fold("fit", "between", "later"))
+    X, y = training.rows.X[rows], training.y[rows]
+    return Trained(
+        trees=BoostedTrees(n_threads, seed).fit(X, y, n_rounds, recipe.weights(training, rows)),
+        n_rounds=n_rounds,
+        platt=platt,
+        thresholds=thresholds,
+        logistic=fit_logistic(X, y, training.plan.columns),
+        recipe=recipe,
+        tried=tried,
+        notes=notes,
+    )
+
+
+def _attempt(
+    training: TrainingSet, recipe: Recipe, n_threads: int, seed: int
+) -> tuple[float, int, BoostedTrees] | None:
+    """(log loss on the later block's tick rows, rounds, model of the fit block)."""
+    rows = recipe.rows(training, training.fold("fit"))
+    X, y = training.rows.X[rows], training.y[rows]
+    if recipe.since_day is not None and min(y.sum(), len(y) - y.sum()) < MIN_RECENT_POSITIVES:
+        return None
+    later = training.fold("later")
+    weight = recipe.weights(training, rows)
+    trees = BoostedTrees(n_threads, seed)
+    n_rounds = trees.best_n_rounds(X, y, training.rows.X[later], training.y[later], weight)
+    trees.fit(X, y, n_rounds, weight)
+    ticks = training.fold("later", row_kind=0)
+    margin, outcome = trees.margin(training.rows.X[ticks]), training.y[ticks]
+    return log_loss(outcome, fit_platt(outcome, margin).probability(margin)), n_rounds, trees
+
+
+def _calibrated(
+    training: TrainingSet, early: BoostedTrees
+) -> tuple[tuple[Platt, ...], tuple[float, ...], tuple[str, ...]]:
+    """Calibration and threshold of each row kind on the later block; a kind with few positives takes those of ticks."""
+    platts: list[Platt] = []
+    thresholds: list[float] = []
+    notes: list[str] = []
+    for kind, name in enumerate(ROW_KINDS):
+        rows = training.fold("later", row_kind=kind)
+        y = training.y[rows]
+        n_positive = int(y.sum())
+        if kind and min(n_positive, len(y) - n_positive) < MIN_KIND_POSITIVES:
+            platts.append(platts[0])
+            thresholds.append(thresholds[0])
+            notes.append(f"{name} rows: {n_positive} positives to calibrate on, so those of tick rows are used")
+            continue
+        margin = early.margin(training.rows.X[rows])
+        platts.append(fit_platt(y, margin))
+        thresholds.append(best_f1_threshold(y, platts[-1].probability(margin)))
+    return tuple(platts), tuple(thresholds), tuple(notes)

@@ -1,0 +1,212 @@
+"""The Faust app: worker life cycle, group membership, the agent that hands batches to the worker, the timers.
+
+Environment and wall clock enter here and in `cli`; the stop of the process too: any error is told in one line and ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from schemas.errors import DriftlineError
+from schemas.settings import Settings
+from schemas.workload import Workload
+from stream_app.opcodes import DAY_MS
+from stream_app.release_reader import ReleaseReader
+from stream_app.transport import BatchApp
+from stream_app.worker import StreamWorker, WorkerOptions
+
+log = logging.getLogger(__name__)
+EXIT_UNEXPECTED = 70
+
+
+def create_app(worker: StreamWorker, datadir: Path) -> BatchApp:
+    """The app with every default that matters set (see docs/decisions.md)."""
+    settings = worker.settings
+    app = BatchApp(
+        f"{settings.topic_prefix}driftline-{worker.workload.name}",
+        broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
+        broker_credentials=_credentials(settings),
+        store="memory://",
+        datadir=datadir,
+        web_enabled=False,
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=1,  # keeps Faust's co-partitioning assignor
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=1 << 20,
+        broker_max_poll_records=20_000,
+        broker_session_timeout=10,
+        broker_heartbeat_interval=3,
+        broker_max_poll_interval=300,
+        broker_request_timeout=90,
+        producer_request_timeout=30,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=64,
+        stream_recovery_delay=0.0,
+        producer_threaded=False,
+    )
+    app.owner = worker
+    return app
+
+
+def _credentials(settings: Settings) -> Any:
+    if settings.security_protocol == "PLAINTEXT":
+        return None
+    import ssl
+
+    context = ssl.create_default_context(cafile=settings.ssl_ca_file or None) if "SSL" in settings.security_protocol else None
+    if settings.sasl_mechanism:
+        return faust.SASLCredentials(
+            username=settings.sasl_username,
+            password=settings.sasl_password,
+            mechanism=settings.sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context)
+
+
+def stop_process(error: BaseException) -> None:
+    """Fail-stop: say why in one line and end the process at once; the last checkpoint is whole."""
+    code = getattr(error, "exit_code", EXIT_UNEXPECTED)
+    detail = str(error) if isinstance(error, DriftlineError) else f"unexpected {type(error).__name__}: {error}"
+    log.debug("stopped", exc_info=error)
+    sys.stderr.write(f"driftline: error: {detail}\n")
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def wire(app: BatchApp, worker: StreamWorker, status_file: Path | None, live_clock: bool) -> None:
+    """Register the agent, the tasks and the timers."""
+    channel = app.batch_topics(worker.topics)
+    ready = asyncio.Event()
+
+    @app.agent(channel, name="driftline-events")  # type: ignore[untyped-decorator]
+    async def receive(stream: Any) -> None:
+        async for event in stream.noack().events():
+            try:
+                await worker.receive(event.message.topic, event.message.partition, event.value)
+            except Exception as error:
+                stop_process(error)
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def run() -> None:
+        worker.empty_at, worker.log_begin = app.consumer.caught_up_at, app.consumer.log_begin
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(200_000, 50, 1000)
+        ready.set()
+        try:
+            await worker.run()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            stop_process(error)
+
+    @app.timer(5.0)  # type: ignore[untyped-decorator]
+    async def tell_group() -> None:
+        if not app.rebalancing and worker.owned:
+            await app.consumer.commit_positions(worker.group_positions())
+
+    if status_file is not None:
+
+        @app.timer(0.25)  # type: ignore[untyped-decorator]
+        async def save_status() -> None:
+            worker.status.save(status_file)
+
+    if live_clock:
+        _wire_clock(app, worker)
+
+
+def _wire_clock(app: BatchApp, worker: StreamWorker) -> None:
+    """Let the leader write a clock record when a day begins by the wall clock."""
+    written = -1
+
+    @app.timer(10.0, on_leader=True)  # type: ignore[untyped-decorator]
+    async def write_clock() -> None:
+        nonlocal written
+        day = int(time.time() * 1000) // DAY_MS
+        clocks = [owned.task.state.clock_day for owned in worker.owned.values()]
+        if day <= max([written, *clocks]):
+            return
+        record = worker.codec.encode("clock", {"event_id": f"clock-{day}", "day": day, "time_ms": day * DAY_MS})
+        for partition in range(worker.settings.partitions):
+            await worker.publisher.publish(worker.clock, partition, [(b"clock", record)])
+        written = day
+
+
+class _Service(faust.Worker):  # type: ignore[misc]
+    """Faust's process around the app, stopping through our last checkpoint."""
+
+    def __init__(self, app: BatchApp, stream_worker: StreamWorker, releases: ReleaseReader, **kwargs: Any) -> None:
+        super().__init__(app, **kwargs)
+        self.stream_app, self.stream_worker, self.releases = app, stream_worker, releases
+        self._following: asyncio.Task[None] | None = None
+
+    async def on_first_start(self) -> None:
+        try:
+            await self.stream_worker.publisher.start()
+            for day, model in await asyncio.to_thread(self.releases.read_to_end):
+                self.stream_worker.schedule.add(day, model)
+            self._following = asyncio.create_task(self._follow_releases())
+        except Exception as error:
+            stop_process(error)
+        await super().on_first_start()
+
+    async def _follow_releases(self) -> None:
+        while True:
+            try:
+                for day, model in await asyncio.to_thread(self.releases.read, 0.25):
+                    self.stream_worker.schedule.add(day, model)
+                    log.info("model %s scores from day %d", model.model.version, day)
+            except Exception as error:
+                stop_process(error)
+
+    async def on_stop(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+        await super().on_stop()
+
+
+def run_worker(
+    settings: Settings,
+    workload: Workload,
+    options: WorkerOptions,
+    *,
+    status_file: Path | None = None,
+    live_clock: bool = False,
+    loglevel: str = "warning",
+) -> None:
+    """Run a worker until it is told to stop."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = StreamWorker(settings, workload, options)
+    releases = ReleaseReader(settings, worker.plan, worker.codec)
+    datadir = settings.home / "worker"
+    app = create_app(worker, datadir)
+    wire(app, worker, status_file, live_clock)
+
+    async def finish(*_: Any, **__: Any) -> None:
+        try:
+            await worker.drain()
+            await worker.publisher.stop()
+            if status_file is not None:
+                worker.status.content = {}
+                worker.status.update(worker.owned, worker.schedule)
+                worker.status.save(status_file)
+        except Exception as error:
+            stop_process(error)
+
+    app.on_before_shutdown.connect(finish)
+    service = _Service(app, worker, releases, loop=loop, loglevel=loglevel, redirect_stdouts=False)
+    service.execute_from_commandline()

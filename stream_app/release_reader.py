@@ -1,0 +1,87 @@
+"""Reads the model releases and loads their bundles, before the first event and ever after.
+
+Blocking: call it in an executor thread. A release that cannot be loaded stops the worker.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+
+from schemas.bundle import read_bundle, released_bundle_dir
+from schemas.codec import Codec
+from schemas.errors import BrokerError, BundleError, CodecError
+from schemas.settings import Settings
+from schemas.topics import topic_for
+from stream_app.errors import ModelError
+from stream_app.model import BoosterModel
+from stream_app.plan import Plan
+from stream_app.reference import Reference
+from stream_app.releases import ActiveModel
+
+Release = tuple[int, ActiveModel]
+
+
+class ReleaseReader:
+    """Follows the topic of releases without a group."""
+
+    def __init__(self, settings: Settings, plan: Plan, codec: Codec) -> None:
+        self.settings, self.plan, self.codec = settings, plan, codec
+        self.topic = topic_for("model-releases", plan.workload, settings).name
+        self._consumer = Consumer(
+            settings.kafka_config()
+            | {
+                "group.id": f"{settings.topic_prefix}driftline-releases",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 100,
+            }
+        )
+        self._consumer.assign([TopicPartition(self.topic, 0, OFFSET_BEGINNING)])
+
+    def read(self, timeout_s: float) -> list[Release]:
+        """Releases that came since the last call, loaded; empty when none came in time.
+
+        Raises
+        ------
+        ModelError
+            When a bundle is missing, damaged or of another workload.
+        """
+        found: list[Release] = []
+        try:
+            for message in self._consumer.consume(100, timeout_s):
+                if message.error() or message.value() is None:
+                    continue
+                found.append(self._load(self.codec.decode(message.value(), "model_release")))
+        except (KafkaException, CodecError) as cause:
+            raise BrokerError(self.settings.bootstrap, f"topic {self.topic}: {cause}") from cause
+        return found
+
+    def read_to_end(self) -> list[Release]:
+        """All releases there are now."""
+        found: list[Release] = []
+        while True:
+            more = self.read(0.5)
+            if not more:
+                return found
+            found += more
+
+    def _load(self, record: dict[str, Any]) -> Release:
+        version = str(record["version"])
+        try:
+            path = released_bundle_dir(self.settings.models_dir, record["path"])
+            bundle = read_bundle(path, record["bundle_id"])
+        except BundleError as cause:
+            raise ModelError(version, str(cause)) from cause
+        if bundle.manifest.workload_hash != self.plan.workload.hash:
+            raise ModelError(version, "was trained for another version of the workload")
+        model = BoosterModel(version, bundle.files, self.plan)
+        edges = Reference.decode(bundle.files["reference.json"]).edges
+        return int(record["activate_day"]), ActiveModel(model, np.ascontiguousarray(edges, np.float32))
+
+    def close(self) -> None:
+        """Leave the topic."""
+        self._consumer.close()

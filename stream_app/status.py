@@ -1,0 +1,88 @@
+"""What a worker did so far, as plain numbers for people and for supervisors."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stream_app.releases import ModelSchedule
+
+if TYPE_CHECKING:
+    from stream_app.checkpoint import Checkpoint
+    from stream_app.worker import Owned
+
+
+@dataclass
+class Status:
+    """Counters of this process since it started, and of its partitions since their first event."""
+
+    started_s: float = field(default_factory=time.monotonic)
+    first_score_s: float | None = None
+    n_checkpoints: int = 0
+    state_bytes_written: int = 0
+    content: dict[str, Any] = field(default_factory=dict)
+    _applied_before: int = 0
+    _at: float = field(default_factory=time.monotonic)
+    _rate: float = 0.0
+
+    def wrote(self, checkpoint: Checkpoint, n_bytes: int) -> None:
+        """Count a finished checkpoint."""
+        self.n_checkpoints += 1
+        self.state_bytes_written += n_bytes
+
+    def update(self, owned: Mapping[int, Owned], schedule: ModelSchedule) -> None:
+        """Take the counters of the tasks, at most five times a second."""
+        now = time.monotonic()
+        if self.content and now - self._at < 0.2:
+            return
+        tasks = [o.task for o in owned.values()]
+        n_in = sum(t.accounting.n_in for t in tasks)
+        if now - self._at >= 0.2:
+            self._rate = max(0.0, (n_in - self._applied_before) / (now - self._at))
+            self._applied_before, self._at = n_in, now
+        scored = sum(t.scorer.n_scored for t in tasks)
+        if scored and self.first_score_s is None:
+            self.first_score_s = round(now - self.started_s, 3)
+        clock_day = min((t.state.clock_day for t in tasks), default=-1)
+        self.content = {
+            "events_per_s": round(self._rate),
+            "in": n_in,
+            "applied": sum(t.accounting.applied for t in tasks),
+            "duplicate": sum(t.accounting.duplicate for t in tasks),
+            "late": sum(t.accounting.late for t in tasks),
+            "refused": _merged([t.accounting.refused for t in tasks]),
+            "adds_up": all(t.accounting.adds_up() for t in tasks),
+            "customers": sum(t.state.n_customers for t in tasks),
+            "scored": scored,
+            "scores_published": sum(t.scorer.n_published for t in tasks),
+            "alerts_opened": sum(t.scorer.alerts.opened for t in tasks),
+            "alerts_closed": sum(t.scorer.alerts.closed for t in tasks),
+            "alerts_silent": sum(t.scorer.alerts.silent for t in tasks),
+            "clock_day": clock_day,
+            "model_version": schedule.version_at(clock_day),
+            "partitions": sorted(owned),
+            "first_score_s": self.first_score_s,
+            "checkpoints": self.n_checkpoints,
+            "state_bytes_written": self.state_bytes_written,
+            "state_bytes_dirty": sum(o.checkpointer.n_bytes_dirty for o in owned.values()),
+            "row_bytes": tasks[0].state.row_bytes if tasks else 0,
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the newest content as JSON, atomically."""
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(self.content))
+        temporary.replace(path)
+
+
+def _merged(counts: list[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for count in counts:
+        for name, n in count.items():
+            total[name] = total.get(name, 0) + n
+    return total

@@ -1,0 +1,264 @@
+"""The worker behind the Faust app: owns partitions, feeds their tasks, writes checkpoints, publishes what they caused.
+
+State first, outputs after: a checkpoint's records and its marker are on the broker before its outputs are; after a restart the last
+checkpoint's outputs are published again. Any error here stops the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from faust.types import TP
+
+from schemas.codec import Codec
+from schemas.registry import FileRegistry
+from schemas.settings import Settings
+from schemas.topics import topic_for
+from schemas.workload import Workload
+from stream_app.checkpoint import MARKER, Checkpoint, Checkpointer, Restored, restore
+from stream_app.decode import RecordSpan
+from stream_app.errors import AssignmentStop, ContinuityStop
+from stream_app.model import RuleModel
+from stream_app.outputs import OutputBlock
+from stream_app.partition_task import PartitionTask
+from stream_app.plan import Plan
+from stream_app.publisher import Publisher
+from stream_app.releases import ActiveModel, ModelSchedule
+from stream_app.scoring import Scorer
+from stream_app.state_topic import end_of, read_partition
+from stream_app.status import Status
+from stream_app.transport import FetchedBatch
+
+log = logging.getLogger(__name__)
+ROOM = 20_000  # records of one topic-partition that may wait here
+IDLE_S = 0.004
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How a worker runs.
+
+    Attributes
+    ----------
+    checkpoint_s
+        Least time between two checkpoints of a partition; alerts wait for their checkpoint.
+    live_from_ms
+        Alerts as of an earlier moment are not published.
+    accept_gap
+        Go on when the log lost records before they were read.
+    """
+
+    checkpoint_s: float = 1.0
+    live_from_ms: int = 0
+    accept_gap: bool = False
+
+
+@dataclass(eq=False)
+class Owned:
+    """A partition that this worker owns."""
+
+    task: PartitionTask
+    checkpointer: Checkpointer
+    last_marker: int = -1
+    checkpointed_at: float = field(default_factory=time.monotonic)
+    writing: asyncio.Task[None] | None = None
+
+
+class StreamWorker:
+    """Everything of a worker but Faust.
+
+    Parameters
+    ----------
+    settings, workload
+        Of this process.
+    options
+        How it runs.
+    """
+
+    def __init__(self, settings: Settings, workload: Workload, options: WorkerOptions) -> None:
+        self.settings, self.workload, self.options = settings, workload, options
+        self.plan = Plan.from_workload(workload)
+        self.codec = Codec(FileRegistry.for_workload(workload))
+        self.schedule = ModelSchedule(ActiveModel(RuleModel(self.plan)))
+        self.publisher = Publisher(settings)
+        self.status = Status()
+        self.owned: dict[int, Owned] = {}
+        self.fetched: dict[TP, int] = {}
+        self.empty_at: Callable[[TP], float | None] = lambda tp: None
+        self.log_begin: Callable[[TP], Any] | None = None
+        names = [settings.topic_prefix + topic.name for topic in workload.topics]
+        self.clock = topic_for("clock", workload, settings).name
+        self.state = topic_for("state", workload, settings).name
+        self.journal = topic_for("journal", workload, settings).name
+        self.source_of = {name: i for i, name in enumerate(names)}
+        self.topics = [*names, self.clock]
+        self._arrived = asyncio.Event()
+
+    # ---- what the transport asks ----
+    def has_room(self, tp: TP, next_position: int) -> bool:
+        """Whether fewer than ROOM records of this topic-partition wait here."""
+        owned = self.owned.get(tp.partition)
+        if owned is None:
+            return False
+        source = self.source_of.get(tp.topic)
+        applied = owned.task.clock_position if source is None else owned.task.positions[source]
+        return next_position - applied < ROOM
+
+    async def positions(self, assigned: set[TP]) -> Mapping[TP, int]:
+        """Where every assigned topic-partition goes on; restores the partitions that are new here."""
+        partitions = self._partitions_of(assigned)
+        for partition in set(self.owned) - partitions:
+            del self.owned[partition]
+        for partition in sorted(partitions):
+            if partition in self.owned and await self._is_still_ours(partition):
+                continue
+            self.owned[partition] = await self._restore(partition)
+        self.fetched = {tp: self._position(tp) for tp in assigned}
+        return self.fetched
+
+    def _partitions_of(self, assigned: set[TP]) -> set[int]:
+        by_topic = {topic: {tp.partition for tp in assigned if tp.topic == topic} for topic in self.topics}
+        if len({frozenset(partitions) for partitions in by_topic.values()}) > 1:
+            raise AssignmentStop(f"the group gave this worker different partitions of the sources: {by_topic}")
+        return by_topic[self.clock]
+
+    def _position(self, tp: TP) -> int:
+        task, source = self.owned[tp.partition].task, self.source_of.get(tp.topic)
+        return task.clock_fetched if source is None else task.fetched[source]
+
+    async def _is_still_ours(self, partition: int) -> bool:
+        """Whether nobody wrote a checkpoint after our last one."""
+        end = await asyncio.to_thread(end_of, self.settings, self.state, partition)
+        return end == self.owned[partition].last_marker + 1
+
+    async def _restore(self, partition: int) -> Owned:
+        started, position = time.monotonic(), [0]
+        prefix, n = self.settings.topic_prefix, self.settings.partitions
+        scorer = Scorer(self.plan, self.codec, self.schedule, prefix, self.options.live_from_ms)
+        task = PartitionTask(self.plan, self.codec, partition, n, scorer)
+        records = read_partition(self.settings, self.state, partition, position)
+        found: Restored = await asyncio.to_thread(restore, task, records, self.state)
+        checkpointer = Checkpointer(task, incarnation=(position[0] << 24) | secrets.randbits(24))
+        if found.marker is not None:
+            checkpointer.summary_seq = found.marker["summary_seq"]
+        await self._publish(partition, found.outputs)
+        log.info("partition %d: %d customers in %.2f s", partition, task.state.n_customers, time.monotonic() - started)
+        return Owned(task, checkpointer, position[0] - 1)
+
+    # ---- records in ----
+    async def receive(self, topic: str, partition: int, batch: FetchedBatch) -> None:
+        """Take a fetched batch; what was seen before is dropped, a hole stops the process."""
+        owned, tp = self.owned.get(partition), TP(topic, partition)
+        if owned is None or batch.end <= self.fetched[tp]:
+            return
+        if batch.begin > self.fetched[tp]:
+            return  # fetched before a seek back: it comes again
+        records = [record for record in batch.records if record.offset >= self.fetched[tp]]
+        await self._check_continuity(tp, records[0].offset)
+        self.fetched[tp] = batch.end
+        if topic == self.clock:
+            self._offer_clock(owned.task, records, batch)
+        else:
+            owned.task.offer(self.source_of[topic], _span(records), batch.end, batch.arrived_ms)
+        self._arrived.set()
+
+    def _offer_clock(self, task: PartitionTask, records: list[Any], batch: FetchedBatch) -> None:
+        for record in records:
+            day = int(self.codec.decode(record.value, "clock")["day"])
+            task.offer_clock(day, record.offset + 1, batch.arrived_ms)
+
+    async def _check_continuity(self, tp: TP, found: int) -> None:
+        """A gap in offsets is legal (markers, compaction) unless the log now begins behind where we were."""
+        expected = self.fetched[tp]
+        if found == expected or self.options.accept_gap or self.log_begin is None:
+            return
+        if await self.log_begin(tp) > expected:
+            raise ContinuityStop(tp.topic, tp.partition, expected, found)
+
+    # ---- the loop ----
+    async def run(self) -> None:
+        """Step all tasks for ever."""
+        while True:
+            busy = False
+            for partition, owned in list(self.owned.items()):
+                busy |= owned.task.step(*self._empty_at(partition))
+                self._checkpoint_if_due(partition, owned)
+                await asyncio.sleep(0)
+            self.status.update(self.owned, self.schedule)
+            if not busy:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        self._arrived.clear()
+        try:
+            await asyncio.wait_for(self._arrived.wait(), IDLE_S)
+        except asyncio.TimeoutError:
+            return
+
+    def _empty_at(self, partition: int) -> tuple[list[float | None], float | None]:
+        looks = [self._seen_empty(TP(topic, partition)) for topic in self.topics]
+        return looks[:-1], looks[-1]
+
+    def _seen_empty(self, tp: TP) -> float | None:
+        """When the log was last seen empty; None while records are between the consumer and us."""
+        return self.empty_at(tp) if self.fetched.get(tp) is not None else None
+
+    def _checkpoint_if_due(self, partition: int, owned: Owned) -> None:
+        if owned.writing is not None and owned.writing.done():
+            owned.writing.result()
+            owned.writing = None
+        is_due = time.monotonic() - owned.checkpointed_at >= self.options.checkpoint_s
+        if is_due and owned.writing is None and owned.task.is_touched and owned.task.is_between_batches:
+            owned.checkpointed_at = time.monotonic()
+            owned.writing = asyncio.create_task(self._write(partition, owned, owned.checkpointer.take()))
+
+    async def _write(self, partition: int, owned: Owned, checkpoint: Checkpoint) -> None:
+        """State, then the marker, then the outputs."""
+        name = b"%d/%d" % (checkpoint.incarnation, checkpoint.number)
+        checkpoint.outputs.append(OutputBlock.of(self.journal, [(name, checkpoint.journal)]))
+        records = await asyncio.to_thread(checkpoint.encode)
+        assert records[-1][0] == MARKER
+        await self.publisher.publish(self.state, partition, records[:-1])
+        owned.last_marker = await self.publisher.publish(self.state, partition, records[-1:])
+        await self._publish(partition, checkpoint.outputs)
+        self.status.wrote(checkpoint, sum(len(value) for _, value in records))
+
+    async def _publish(self, partition: int, blocks: list[OutputBlock]) -> None:
+        for block in blocks:
+            await self.publisher.publish(block.topic, partition, block)
+
+    async def drain(self) -> None:
+        """Finish what is open and write a last checkpoint of every partition."""
+        for partition, owned in list(self.owned.items()):
+            if owned.writing is not None:
+                await owned.writing
+                owned.writing = None
+            while not owned.task.is_between_batches:
+                owned.task.step([], None)
+            if owned.task.is_touched:
+                await self._write(partition, owned, owned.checkpointer.take())
+
+    def group_positions(self) -> dict[TP, int]:
+        """Applied positions, for lag monitors."""
+        found = {}
+        for partition, owned in self.owned.items():
+            for topic, position in zip(self.topics, [*owned.task.positions, owned.task.clock_position], strict=True):
+                found[TP(topic, partition)] = position
+        return found
+
+
+def _span(records: list[Any]) -> RecordSpan:
+    n = len(records)
+    return RecordSpan(
+        np.fromiter((r.offset for r in records), np.int64, n),
+        np.fromiter((r.timestamp for r in records), np.int64, n),
+        [r.key for r in records],
+        [r.value for r in records],
+    )
