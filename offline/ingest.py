@@ -132,7 +132,8 @@ class _TopicIngest:
         batch = EventBatch.from_records(self._event_topic, records)
         offset = np.array(offsets, dtype=np.int64)
         writable = (np.abs(batch.event_time_ms) < MAX_TIME_MS) & (batch.known_time_ms != NO_TIME_MS)
-        self._result.refused["in_future"] += int((~writable).sum())
+        if not writable.all():
+            self._result.refused["in_future"] += int((~writable).sum())
         return batch.take(writable), offset[writable]
 
     def _check_key(self, partition: int, key: bytes | str | None, customer_id: str) -> None:

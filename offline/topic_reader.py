@@ -18,7 +18,7 @@ from schemas.errors import BrokerError, TopicError
 from schemas.settings import Settings
 from schemas.topics import Topic
 
-POLL_S = 0.5
+POLL_S = 0.1
 MESSAGES_AT_ONCE = 5_000
 QUIET_LIMIT_S = 30.0
 

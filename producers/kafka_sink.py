@@ -135,9 +135,7 @@ class KafkaSink:
         """
         self.flush()
         value = self._codec.encode(CLOCK, {"event_id": f"clock-{day}", "day": day, "time_ms": day * DAY_MS})
-        headers: dict[str, str | bytes | None] = {
-            ENDS_HEADER: json.dumps({name: ends.tolist() for name, ends in self._ends.items()}).encode()
-        }
+        headers = self._clock_headers()
         topic = self._settings.topic_prefix + CLOCK
         try:
             for partition in range(self._settings.partitions) if partitions is None else partitions:
@@ -168,6 +166,10 @@ class KafkaSink:
             self.flush()
         else:
             self._producer.purge()
+
+    def _clock_headers(self) -> dict[str, str | bytes | None]:
+        ends = {name: ends.tolist() for name, ends in self._ends.items()}
+        return {ENDS_HEADER: json.dumps(ends).encode()}
 
     def _produce_when_there_is_room(self, topic: str, value: bytes, key: bytes, partition: int) -> None:
         while True:

@@ -99,7 +99,9 @@ def _ends_at(record: TopicRecord) -> dict[str, list[int]]:
         ends: Any = json.loads(record.headers.get(ENDS_HEADER, b"{}"))
     except ValueError:
         return {}
-    return ends if isinstance(ends, dict) else {}
+    if not isinstance(ends, dict):
+        return {}
+    return {name: each for name, each in ends.items() if isinstance(each, list) and all(type(e) is int for e in each)}
 
 
 def _read_tail(

@@ -46,8 +46,8 @@ def create_app(worker: StreamWorker, datadir: Path) -> BatchApp:
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=1 << 20,
         broker_max_poll_records=20_000,
-        broker_session_timeout=10,
-        broker_heartbeat_interval=3,
+        broker_session_timeout=6,
+        broker_heartbeat_interval=2,
         broker_max_poll_interval=300,
         broker_request_timeout=90,
         producer_request_timeout=30,
@@ -193,6 +193,7 @@ def run_worker(
     worker = StreamWorker(settings, workload, options)
     releases = ReleaseReader(settings, worker.plan, worker.codec)
     datadir = settings.home / "worker"
+    datadir.mkdir(parents=True, exist_ok=True)
     app = create_app(worker, datadir)
     wire(app, worker, status_file, live_clock)
 
@@ -209,4 +210,7 @@ def run_worker(
 
     app.on_before_shutdown.connect(finish)
     service = _Service(app, worker, releases, loop=loop, loglevel=loglevel, redirect_stdouts=False)
-    service.execute_from_commandline()
+    try:
+        service.execute_from_commandline()
+    except Exception as error:
+        stop_process(error)

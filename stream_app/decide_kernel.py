@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from schemas.compiled import compiled
 from stream_app import opcodes as op
 from stream_app.opcodes import RULE_DECISION_AT, RULE_MEMORY_AT, RULE_MEMORY_DAYS
@@ -13,8 +15,8 @@ OPEN_ABOVE, CLOSE_BELOW, COOL_DOWN = range(3)
 
 @compiled
 def score_bin(score):
-    """Bin of a score in [0, 1] among `opcodes.SCORE_BINS` equal ones."""
-    return min(int(score * op.SCORE_BINS), op.SCORE_BINS - 1)
+    """Bin of a score in [0, 1]: equal steps of its square root, finer where most scores of a rare event lie."""
+    return min(int(math.sqrt(score) * op.SCORE_BINS), op.SCORE_BINS - 1)
 
 
 @compiled

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from schemas.reasons import REASONS
 from stream_app import opcodes as op
+from stream_app.bins import score_bins
 from stream_app.columns import Columns
 from stream_app.plan import Plan
 from stream_app.watch_kernel import count_bins, count_steps
@@ -94,8 +95,7 @@ class SummaryBuilder:
     ) -> None:
         record = self._days.setdefault((day, version), self._empty_day())
         record["n_rows"] += len(rows)
-        bins = np.minimum((scores * op.SCORE_BINS).astype(np.int64), op.SCORE_BINS - 1)
-        record["scores"] += np.bincount(bins, minlength=op.SCORE_BINS)
+        record["scores"] += np.bincount(score_bins(scores), minlength=op.SCORE_BINS)
         if edges is not None:
             count_bins(np.ascontiguousarray(x), np.ascontiguousarray(rows), edges, record["histograms"])
 

@@ -11,7 +11,7 @@ from schemas.bundle import REQUIRED_FILES, write_bundle
 
 def _write(registry: Registry) -> str:
     version = registry.next_version()
-    files = {name: b"{}" for name in REQUIRED_FILES}
+    files = dict.fromkeys(REQUIRED_FILES, b"{}")
     write_bundle(registry.models_dir, files, workload="w", version=version, workload_hash="0", data_window={})
     return version
 

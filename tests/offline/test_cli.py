@@ -1,0 +1,70 @@
+"""The commands as a user runs them: help with examples, one clear line for what cannot be done, JSON that parses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from driftline.cli import cli
+from schemas.lake import Lake
+from schemas.workload import Workload
+
+COMMANDS = ("ingest", "train", "evaluate", "release", "rollback", "retrain-worker", "report")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command: str) -> None:
+    done = CliRunner().invoke(cli, [command, "--help"])
+    assert done.exit_code == 0
+    assert f"\n    driftline {command}" in done.output
+
+
+def test_the_commands_are_light_to_import() -> None:
+    code = "import sys, offline.cli; assert not {'pandas', 'pyarrow', 'numba', 'numpy', 'confluent_kafka'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["train"], "holds no events of this workload"),
+        (["evaluate"], "run `driftline train` first"),
+        (["release", "v0007"], "no model version 'v0007'"),
+        (["train", "--cutoffs", "soon"], "'soon' is not a date; write YYYY-MM-DD"),
+        (["train", "--until", "2024-02-30"], "'2024-02-30' is not a date"),
+        (["report", "v0007"], "no model version 'v0007'"),
+        (["release", "v0001", "--now", "--activate", "2024-01-01"], "not both"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_code_two(
+    arguments: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRIFTLINE_HOME", str(tmp_path))
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 2
+    assert line in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_train_and_evaluate_speak_json(
+    workload: Workload, company: Any, fill: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRIFTLINE_HOME", str(tmp_path))
+    fill(Lake(tmp_path / "lake"), workload, company(workload, n_days=240))
+    runner = CliRunner()
+    trained = runner.invoke(cli, ["train", "--json", "--until", "2024-07-20"])
+    assert trained.exit_code == 0, trained.output
+    made = json.loads(trained.stdout)
+    assert made["version"] == "v0001"
+    judged = json.loads(runner.invoke(cli, ["evaluate", "v0001", "--json"]).stdout)
+    assert judged["test"][0] == made["split"]["test"][0]  # the first day after the embargo
+    assert judged["test"][-1] > made["split"]["test"][-1]  # and what has matured since
+    assert {"n", "n_positive", "roc_auc", "pr_auc", "log_loss", "brier", "lift_10"} <= set(judged["rows"]["tick"])
+    own = runner.invoke(cli, ["train", "--cutoffs", "2024-02-01,2024-02-15,2024-04-01", "--test-cutoffs", "2024-06-01"])
+    assert own.exit_code == 0, own.output
+    assert "v0002" in own.stdout
+    assert "| model, tick rows |" in own.stdout
