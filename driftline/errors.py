@@ -3,6 +3,7 @@
 ::
 
     schemas.errors.DriftlineError
+    |-- ChildError                  exit code 4: a command of the local loop failed
     `-- BrokerError                 exit code 3
         `-- EmbeddedBrokerError     the broker of this machine does not start or has died
 
@@ -16,11 +17,21 @@ from typing import IO, Any
 
 import click
 
-from schemas.errors import BrokerError
+from schemas.errors import BrokerError, DriftlineError
 
 
 class EmbeddedBrokerError(BrokerError):
     """The embedded broker cannot start, or ended by itself; the message says what to do."""
+
+
+class ChildError(DriftlineError):
+    """A command that the local loop started ended with an error."""
+
+    exit_code = 4
+
+    def __init__(self, name: str, code: int, detail: str) -> None:
+        self.name, self.code = name, code
+        super().__init__(f"{name} ended with exit code {code}: {detail}")
 
 
 class CommandError(click.ClickException):

@@ -21,6 +21,11 @@ threads_option = click.option(
 )
 
 
+def _examples(*lines: str) -> str:
+    """The end of a help text; the leading character keeps click from joining the lines."""
+    return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
+
+
 def _start(name: str | None) -> tuple[Settings, Workload]:
     settings = Settings.from_env()
     return settings, load_workload(name or settings.workload)
@@ -44,16 +49,11 @@ def _days(text: str | None) -> tuple[int, ...]:
     return tuple(day_of(part) for part in text.split(",") if part.strip()) if text else ()
 
 
-@click.command()
+@click.command(epilog=_examples("driftline ingest"))
 @workload_option
 @json_option
 def ingest(name: str | None, as_json: bool) -> None:
-    r"""Bring the event topics into the lake, every record exactly once.
-
-    \b
-    Example:
-      driftline ingest
-    """
+    """Bring the event topics into the lake, every record exactly once."""
     from offline import ingest as ingesting
 
     settings, workload = _start(name)
@@ -67,7 +67,11 @@ def ingest(name: str | None, as_json: bool) -> None:
         click.echo("left out: " + ", ".join(f"{n} {reason}" for reason, n in refused.items()))
 
 
-@click.command()
+@click.command(
+    epilog=_examples(
+        "driftline train", "driftline train --cutoffs 2024-01-01,2024-02-01,2024-03-01 --test-cutoffs 2024-05-01"
+    )
+)
 @workload_option
 @click.option("--cutoffs", metavar="DAYS", help="Own train cut-offs: dates separated by commas.")
 @click.option("--test-cutoffs", metavar="DAYS", help="Own test cut-offs, a label horizon after the last train cut-off.")
@@ -90,14 +94,9 @@ def train(
     threads: int,
     as_json: bool,
 ) -> None:
-    r"""Train a model on the lake and write the next version.
+    """Train a model on the lake and write the next version.
 
     Cut-offs are chosen from the history: the last matured days are held out, a label horizon apart from training.
-
-    \b
-    Examples:
-      driftline train
-      driftline train --cutoffs 2024-01-01,2024-02-01,2024-03-01 --test-cutoffs 2024-05-01
     """
     from offline.cutoffs import day_of
     from offline.training_run import TrainingOptions, train_version
@@ -121,18 +120,14 @@ def train(
     _print_evaluation(found, as_json)
 
 
-@click.command()
+@click.command(epilog=_examples("driftline evaluate champion --json"))
 @click.argument("version", default="latest")
 @workload_option
 @json_option
 def evaluate(version: str, name: str | None, as_json: bool) -> None:
-    r"""Evaluate a version on all matured weeks after its training.
+    """Evaluate a version on all matured weeks after its training.
 
     VERSION is a version, champion, challenger or latest (the default).
-
-    \b
-    Example:
-      driftline evaluate champion --json
     """
     from offline.training_run import evaluate_version
 
@@ -155,7 +150,7 @@ def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:
         click.echo(f"\n{found['path']}")
 
 
-@click.command()
+@click.command(epilog=_examples("driftline release v0001", "driftline release v0002 --activate 2024-06-01"))
 @click.argument("version")
 @workload_option
 @click.option("--now", is_flag=True, help="From the next tick on (the default).")
@@ -163,13 +158,7 @@ def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Release in spite of a closed gate.")
 @json_option
 def release(version: str, name: str | None, now: bool, activate: str | None, force: bool, as_json: bool) -> None:
-    r"""Release a version to the stream workers and make it the champion.
-
-    \b
-    Examples:
-      driftline release v0001
-      driftline release v0002 --activate 2024-06-01
-    """
+    """Release a version to the stream workers and make it the champion."""
     from offline import release as releasing
     from offline.cutoffs import day_of
 
@@ -180,16 +169,11 @@ def release(version: str, name: str | None, now: bool, activate: str | None, for
     _print_release(releasing.release(settings, workload, version, day, force=force), as_json)
 
 
-@click.command()
+@click.command(epilog=_examples("driftline rollback"))
 @workload_option
 @json_option
 def rollback(name: str | None, as_json: bool) -> None:
-    r"""Release the version before the champion again, from the next tick on.
-
-    \b
-    Example:
-      driftline rollback
-    """
+    """Release the version before the champion again, from the next tick on."""
     from offline import release as releasing
 
     settings, workload = _start(name)
@@ -208,7 +192,7 @@ def _print_release(done: Any, as_json: bool) -> None:
     click.echo(f"{done.status} {done.version} (bundle {done.bundle_id[:16]}): scores from {begin} on")
 
 
-@click.command("retrain-worker")
+@click.command("retrain-worker", epilog=_examples("driftline retrain-worker", "driftline retrain-worker --once"))
 @workload_option
 @click.option("--once", is_flag=True, help="Move every signal as far as it goes now, then stop.")
 @click.option("--poll", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds between two looks.")
@@ -222,13 +206,7 @@ def _print_release(done: Any, as_json: bool) -> None:
 def retrain_worker(
     name: str | None, once: bool, poll: float, matured_days: int | None, with_report: bool, threads: int
 ) -> None:
-    r"""Answer retrain signals: wait for labels, train, compare with the champion, release or refuse.
-
-    \b
-    Examples:
-      driftline retrain-worker
-      driftline retrain-worker --once
-    """
+    """Answer retrain signals: wait for labels, train, compare with the champion, release or refuse."""
     from offline.retrain_worker import RetrainWorker
     from schemas.errors import BrokerError
 
@@ -246,17 +224,12 @@ def retrain_worker(
         time.sleep(poll)
 
 
-@click.command()
+@click.command(epilog=_examples("driftline report v0001"))
 @click.argument("version", default="champion")
 @workload_option
 @click.option("--until", metavar="DAY", help="Compare the week before this day; default is the end of the lake.")
 def report(version: str, name: str | None, until: str | None) -> None:
-    r"""Render how the newest ticks in the lake differ from a version's reference days.
-
-    \b
-    Example:
-      driftline report v0001
-    """
+    """Render how the newest ticks in the lake differ from a version's reference days."""
     from offline.cutoffs import day_of
     from offline.report import write_report
     from schemas.durations import DAY_MS

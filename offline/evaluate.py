@@ -30,7 +30,7 @@ class Judged:
     Parameters
     ----------
     customer
-        Dense customer code per row; intervals resample customers.
+        Customer code per row; intervals resample the customers that are there.
     prior
         Share of positives in training: the answer of someone who knows nothing about a customer.
     """
@@ -38,6 +38,9 @@ class Judged:
     y: Floats
     customer: NDArray[np.int64]
     prior: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "customer", np.unique(self.customer, return_inverse=True)[1].astype(np.int64))
 
     @property
     def n_positive(self) -> int:

@@ -129,7 +129,8 @@ class BoosterModel:
         """Reasons by TreeSHAP contributions."""
         import xgboost
 
-        contributions = self.booster.predict(xgboost.DMatrix(x), pred_contribs=True)[:, :-1]
+        matrix = xgboost.DMatrix(x, feature_names=self.booster.feature_names)
+        contributions = self.booster.predict(matrix, pred_contribs=True)[:, :-1]
         return strongest(x, contributions, self.names, n)
 
 

@@ -65,6 +65,7 @@ class Status:
             "alerts_silent": sum(t.scorer.alerts.silent for t in tasks),
             "clock_day": clock_day,
             "model_version": schedule.version_at(clock_day),
+            "releases": {active.model.version: day for day, active in schedule.releases},
             "partitions": sorted(owned),
             "first_score_s": self.first_score_s,
             "checkpoints": self.n_checkpoints,

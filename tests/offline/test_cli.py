@@ -24,7 +24,8 @@ def test_help_shows_an_example(command: str) -> None:
 
 
 def test_the_commands_are_light_to_import() -> None:
-    code = "import sys, offline.cli; assert not {'pandas', 'pyarrow', 'numba', 'numpy', 'confluent_kafka'} & set(sys.modules)"
+    heavy = "{'pandas', 'pyarrow', 'numba', 'numpy', 'confluent_kafka'}"
+    code = f"import sys, offline.cli; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
@@ -61,7 +62,7 @@ def test_train_and_evaluate_speak_json(
     made = json.loads(trained.stdout)
     assert made["version"] == "v0001"
     judged = json.loads(runner.invoke(cli, ["evaluate", "v0001", "--json"]).stdout)
-    assert judged["test"][0] == made["split"]["test"][0]  # the first day after the embargo
+    assert judged["test"][0] >= made["split"]["test"][0]  # not before the embargo is over
     assert judged["test"][-1] > made["split"]["test"][-1]  # and what has matured since
     assert {"n", "n_positive", "roc_auc", "pr_auc", "log_loss", "brier", "lift_10"} <= set(judged["rows"]["tick"])
     own = runner.invoke(cli, ["train", "--cutoffs", "2024-02-01,2024-02-15,2024-04-01", "--test-cutoffs", "2024-06-01"])

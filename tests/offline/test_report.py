@@ -26,7 +26,7 @@ def test_a_report_names_the_features_and_leaves_out_what_drifts_by_construction(
     assert path.parent == settings.reports_dir
     assert "sessions_7d" in page
     assert "Jensen-Shannon" in page
-    assert "weekday" not in page
+    assert "day_of_month" not in page
     assert "csat" not in page  # never answered in this company
 
 
