@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -83,9 +84,11 @@ class _TopicReader:
         self._seen: set[int] = set()
 
     def known_on(self, day: int, until_known_ms: int | None) -> EventBatch | None:
+        begin = self._at
         while self._at < len(self._files) and self._files[self._at][0] <= day + 1:
-            self._load(*self._files[self._at])
             self._at += 1
+        if begin < self._at:
+            self._load([path for _, path in self._files[begin : self._at]])
         tables = self._waiting.pop(day, None)
         if tables is None:
             return None
@@ -94,17 +97,20 @@ class _TopicReader:
             table = table.filter(pc.less(table["known_time_ms"], until_known_ms))
         return self._without_duplicates(batch_of(self._topic, table.sort_by(ORDER)))
 
-    def _load(self, event_day: int, path: object) -> None:
-        try:
-            table = pq.ParquetFile(path).read().cast(lake_schema(self._topic))
-        except (OSError, pa.ArrowException, ValueError) as cause:
-            raise LakeError(str(path), f"cannot be read: {cause}") from cause
+    def _load(self, paths: list[Path]) -> None:
+        table = pa.concat_tables([self._read(path) for path in paths]).unify_dictionaries()
         batch = batch_of(self._topic, table)
         accepted = self._accepted(batch)
         self._count("refused", len(accepted) - int(accepted.sum()))
         days = batch.known_time_ms // DAY_MS
         for day in np.unique(days[accepted]):
             self._waiting.setdefault(int(day), []).append(table.filter(pa.array(accepted & (days == day))))
+
+    def _read(self, path: Path) -> pa.Table:
+        try:
+            return pq.ParquetFile(path).read(use_threads=False).cast(lake_schema(self._topic))
+        except (OSError, pa.ArrowException, ValueError) as cause:
+            raise LakeError(path, f"cannot be read: {cause}") from cause
 
     def _accepted(self, batch: EventBatch) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         columns = columns_of(self._plan, batch)

@@ -32,7 +32,8 @@ from stream_app.opcodes import (
 )
 
 # control: the scalars of a partition that kernels read and write
-N_SLOTS, N_FREE, N_OUT, N_OUTCOMES, CLOCK_DAY, FAILED, PARTITION, N_PARTITIONS, ALL_TICKS = range(9)
+N_SLOTS, N_FREE, N_OUT, N_OUTCOMES, CLOCK_DAY, FAILED, PARTITION, N_PARTITIONS, ALL_TICKS, SAMPLE, SEED = range(11)
+ALL_EVENTS = 1 << 31  # in SAMPLE: every event row is due; below, that share of 2^31
 
 
 @compiled
@@ -233,6 +234,17 @@ def _score_point(s64, e64, decision, kind, time, as_of, urgent, rule):
 
 
 @compiled
+def _is_sampled(key_hash, as_of, control):
+    """Whether an event row is due: all of them in the stream, a seeded sample (by customer and moment) in a recording."""
+    if control[SAMPLE] >= ALL_EVENTS:
+        return True
+    h = np.uint64(key_hash) ^ (np.uint64(as_of) * np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64(control[SEED])
+    h = (h ^ (h >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.int64(h >> np.uint64(33)) < control[SAMPLE]
+
+
+@compiled
 def _start_row(s64, s8, slot, row64, keys, at, length, key_hash, initial, day, rule):
     """Turn a free slot into the row of a new customer."""
     row = slot * row64
@@ -306,7 +318,6 @@ def apply(
             continue
         if control[N_OUT] > room or control[N_OUTCOMES] > outcome_room:
             return q
-        day = max(event_time[i], known_time[i]) // op.DAY_MS
         known_day = known_time[i] // op.DAY_MS
         today = max(control[CLOCK_DAY], known_day)
         slot, place = find_slot(s64, s8, index, row64, keys, key_at[i], key_len[i], key_hash[i], rule[RULE_EVENT_AT])
@@ -342,7 +353,8 @@ def apply(
         as_of = max(time, known_time[i]) + 1
         row_kind = _score_point(s64, e64, decision, k, time, as_of, urgent, rule)
         if row_kind >= 0:
-            _emit(s64, s32, slot, row64, as_of, row_kind, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
+            if _is_sampled(key_hash[i], as_of, control):
+                _emit(s64, s32, slot, row64, as_of, row_kind, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
         elif s64[e64 + op.END] == time and _has_open_alert(s64, decision, rule) and not is_live(s64, e64, as_of, rule):
             _emit(s64, s32, slot, row64, as_of, op.ENDED, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
     return len(order)

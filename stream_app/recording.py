@@ -90,9 +90,9 @@ class Recorder:
     def __init__(self, plan: Plan, cutoff_days: Sequence[int], event_sample: float = 0.0, seed: int = 0) -> None:
         self.plan = plan
         self.cutoffs = sorted(set(int(day) for day in cutoff_days))
-        self.state = PartitionState(plan, tick_days=np.array(self.cutoffs, np.int64))
+        days = np.array(self.cutoffs, np.int64)
+        self.state = PartitionState(plan, tick_days=days, event_share=event_sample, seed=seed)
         self._waiting: list[list[Columns]] = [[] for _ in range(plan.n_sources)]
-        self._sample, self._random = event_sample, np.random.default_rng(seed)
         self._parts: list[Rows] = []
         self._known = -(2**62)
 
@@ -154,12 +154,7 @@ class Recorder:
         self.state.end_sweep()
 
     def _collect(self, due: DueRows) -> None:
-        kind = due.rows[:, 2]
-        keep = kind == op.TICK
-        if self._sample > 0:
-            drawn = self._random.random(len(kind)) < self._sample
-            keep |= drawn & ((kind == op.EVENT) | (kind == op.URGENT))
-        chosen = np.flatnonzero(keep)
+        chosen = np.flatnonzero(due.rows[:, 2] != op.ENDED)
         if len(chosen):
             rows = due.rows[chosen]
             ids = np.array([key.decode() for key in self.state.customer_ids(rows[:, 0])], object)

@@ -55,10 +55,22 @@ class PartitionState:
         Which partition this is; a new customer's key must belong to it.
     tick_days
         Days whose tick rows are wanted, ascending; None wants all (the stream), a training set a few.
+    event_share, seed
+        Share of the event rows that are due, 1 in the stream; a seeded sample by customer and moment.
+    capacity
+        Rows to begin with, a multiple of 32.
     """
 
     def __init__(
-        self, plan: Plan, partition: int = 0, n_partitions: int = 1, tick_days: Int64s | None = None, capacity: int = 1024
+        self,
+        plan: Plan,
+        partition: int = 0,
+        n_partitions: int = 1,
+        *,
+        tick_days: Int64s | None = None,
+        event_share: float = 1.0,
+        seed: int = 0,
+        capacity: int = 1024,
     ) -> None:
         self.plan = plan
         self.row_bytes = plan.row_bytes
@@ -68,6 +80,8 @@ class PartitionState:
         self.control[kernel.N_PARTITIONS] = n_partitions
         self.control[kernel.CLOCK_DAY] = -1
         self.control[kernel.ALL_TICKS] = int(tick_days is None)
+        self.control[kernel.SAMPLE] = int(event_share * kernel.ALL_EVENTS)
+        self.control[kernel.SEED] = seed
         self.tick_days = _EVERY_DAY if tick_days is None else np.asarray(tick_days, np.int64)
         self.free = np.zeros(0, np.int64)
         self._set_rows(np.zeros(capacity * self.row_bytes, np.uint8))
