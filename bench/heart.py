@@ -75,20 +75,17 @@ class Heart:
         mine = [logs.get((topic, task.partition), Log(np.zeros(0, np.int64), [], [])) for topic in topics]
         first = list(task.positions)
         offered, last_n = [0] * len(mine), task.accounting.n_in
-        has_clock = False
+        task.offer_clock(clock_day, task.clock_fetched + 1)
         while True:
             for source, log in enumerate(mine):
                 while offered[source] < len(log) and task.fetched[source] - task.positions[source] < ROOM:
                     offered[source] = _offer(task, source, log, first[source], offered[source])
             empty_at = [NOW if at == len(log) else None for at, log in zip(offered, mine, strict=True)]
-            if not has_clock and all(at == NOW for at in empty_at):
-                task.offer_clock(clock_day, task.clock_fetched + 1)
-                has_clock = True
-            is_busy = task.step(empty_at, None)
+            is_busy = task.step(empty_at, NOW)
             if task.is_between_batches and task.accounting.n_in - last_n >= CHECKPOINT_EVENTS:
                 last_n = task.accounting.n_in
                 each(checkpointer.take())
-            if not is_busy and has_clock:
+            if not is_busy:
                 break
         each(checkpointer.take())
 

@@ -1,7 +1,7 @@
 """``driftline demo``: the whole loop on the embedded broker, with a planted drift, in about two minutes.
 
-Told from top to bottom: broker, worker and watch; history and a first model; live days; the world changes; a signal, a new model, the
-swap. Every stage is a command that a user would type, or a topic that a user would read.
+Told from top to bottom: broker, worker and watch; history and a first model; live days; the world changes; a signal,
+a new model, the swap. Every stage is a command that a user would type, or a topic that a user would read.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Story:
 class Loop:
     """The state of a running demo and the verbs that move it on."""
 
-    def __init__(self, settings: Settings, workload: Workload, story: Story, children: Children, screen: Screen) -> None:
+    def __init__(
+        self, settings: Settings, workload: Workload, story: Story, children: Children, screen: Screen
+    ) -> None:
         from producers.simulate import Drift, SimulationConfig
 
         self.settings, self.workload, self.story = settings, workload, story
@@ -94,7 +96,9 @@ class Loop:
                 raise self.feeder.error
             self.children.check()
             if time.monotonic() > self._deadline:
-                raise ChildError("demo", 4, f"did not get through '{stage}' in {DEADLINE_S:.0f} s; logs: {self.children.log_dir}")
+                raise ChildError(
+                    "demo", 4, f"did not get through '{stage}' in {DEADLINE_S:.0f} s; logs: {self.children.log_dir}"
+                )
             time.sleep(0.05)
         self.screen.show(self)
 
@@ -150,7 +154,9 @@ class Loop:
 
 @click.command()
 @click.option("--customers", type=click.IntRange(500), default=Story.customers, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=Story.seed, show_default=True, help="Same seed, same customers.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=Story.seed, show_default=True, help="Same seed, same customers."
+)
 @click.option("--summary", type=click.Path(path_type=Path), default=Path("demo-summary.json"), show_default=True)
 def demo(customers: int, seed: int, summary: Path) -> None:
     """Run the whole loop on an embedded broker: events, features, scores, alerts, drift, retraining, swap.
@@ -184,7 +190,11 @@ def _run(settings: Settings, story: Story, children: Children, screen: Screen) -
     history, last = first + story.history_days, first + story.total_days
     with screen:
         loop.start()
-        loop.until("history: events to features, scored by a rule", lambda: loop.status.get("clock_day", -1) >= history, lambda: history)
+        loop.until(
+            "history: events to features, scored by a rule",
+            lambda: loop.status.get("clock_day", -1) >= history,
+            lambda: history,
+        )
         screen.stage("ingest, train and release the first model")
         children.run("ingest", "ingest")
         trained = json.loads(children.run("train", "train", "--json"))
@@ -203,5 +213,3 @@ def _run(settings: Settings, story: Story, children: Children, screen: Screen) -
         content = summarise(loop, trained, children)
     screen.summary(content)
     return content
-
-

@@ -25,7 +25,9 @@ class Screen:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console()
-        self._live = Live(console=self.console, refresh_per_second=4, transient=True) if self.console.is_terminal else None
+        self._live = (
+            Live(console=self.console, refresh_per_second=4, transient=True) if self.console.is_terminal else None
+        )
         self._stage, self._line_at, self._began = "", 0.0, time.monotonic()
 
     def __enter__(self) -> Self:
@@ -107,14 +109,21 @@ def _signals(loop: Loop) -> Text:
 def _summary_rows(content: dict[str, Any]) -> list[tuple[str, str]]:
     events, drift = content["events"], content["drift"]
     rows = [
-        ("events", f"{events['produced']:,} produced, {events['applied']:,} applied; accounting adds up: {events['adds_up']}"),
+        (
+            "events",
+            f"{events['produced']:,} produced, {events['applied']:,} applied; accounting adds up: {events['adds_up']}",
+        ),
         ("alerts", f"{content['alerts']['opened']:,} opened, {content['alerts']['closed']:,} closed"),
         ("planted drift", f"{drift['planted_day']}; signal on {drift['detected_day']}"),
         ("signal", " -> ".join(step["status"] for step in content["signal"]["life"]) or "none"),
     ]
     for name, part in content["models"].items():
-        realised = ", ".join(f"{key} {value['model']:.3f} (oracle {value['oracle']:.3f})" for key, value in part["auc"].items())
+        realised = ", ".join(
+            f"{key} {value['model']:.3f} (oracle {value['oracle']:.3f})" for key, value in part["auc"].items()
+        )
         rows.append((f"{name} model {part['version']}", f"AUC {realised}"))
-    rows.append(("swap", f"{content['swap']['s']} s from release to loaded; scores from {content['swap']['activate_day']}"))
+    rows.append(
+        ("swap", f"{content['swap']['s']} s from release to loaded; scores from {content['swap']['activate_day']}")
+    )
     rows.append(("report", str(content["report"])))
     return rows

@@ -25,18 +25,24 @@ def summarise(loop: Loop, trained: dict[str, Any], children: Children) -> dict[s
     """All stages of a finished loop as plain numbers."""
     status, story = loop.status, loop.story
     drift_day = loop.config.first_day + story.drift_after_days
-    life = [{"status": s["status"], "day": date_text(s["as_of_ms"] // DAY_MS), "reason": s["reason"]} for s in loop.signals]
+    life = [
+        {"status": s["status"], "day": date_text(s["as_of_ms"] // DAY_MS), "reason": s["reason"]} for s in loop.signals
+    ]
     opened = next((s for s in loop.signals if s["status"] == "open"), None)
     released = next((s for s in loop.signals if s["status"] == "released"), None)
     activation = {r["version"]: int(r["activate_day"]) for r in loop.releases}
     new = str(released["released_version"]) if released else None
     judged = _judged(loop)
-    swap_day = activation[new] if new in activation else None
-    models = {"first": _model(trained["version"], judged, _periods(loop, activation[trained["version"]], drift_day, swap_day))}
+    swap_day = activation.get(new) if new else None
+    models = {
+        "first": _model(trained["version"], judged, _periods(loop, activation[trained["version"]], drift_day, swap_day))
+    }
     if swap_day is not None:
         last = loop.config.first_day + story.total_days - HORIZON_DAYS
         models["new"] = _model(new, judged, {"after the swap": (swap_day, last)})
-    models["first"]["evaluation"] = {key: trained.get(key) for key in ("n", "n_positive", "roc_auc", "pr_auc", "lift_10")}
+    models["first"]["evaluation"] = {
+        key: trained.get(key) for key in ("n", "n_positive", "roc_auc", "pr_auc", "lift_10")
+    }
     return {
         "events": {
             "produced": loop.feeder.n_events,
@@ -100,7 +106,11 @@ def _auc(left: Any, score: Any) -> float:
 def _judged(loop: Loop) -> dict[int, tuple[Any, Any, Any]]:
     """Oracle day -> (left within the horizon, score of the tick, true probability) of every customer scored then."""
     last = loop.config.first_day + loop.story.total_days - HORIZON_DAYS
-    truth = {o.day: dict(zip(o.customer_id.tolist(), o.p_churn.tolist(), strict=True)) for o in loop.feeder.oracle if o.day <= last}
+    truth = {
+        o.day: dict(zip(o.customer_id.tolist(), o.p_churn.tolist(), strict=True))
+        for o in loop.feeder.oracle
+        if o.day <= last
+    }
     found: dict[int, list[tuple[float, float, float]]] = {}
     for day, customer, score in _tick_scores(loop, set(truth)):
         p = truth[day].get(customer)
@@ -108,7 +118,7 @@ def _judged(loop: Loop) -> dict[int, tuple[Any, Any, Any]]:
             at = day * DAY_MS
             left = any(at < t <= at + HORIZON_DAYS * DAY_MS for t in loop.feeder.cancelled.get(customer, ()))
             found.setdefault(day, []).append((float(left), score, p))
-    return {day: tuple(np.array(rows).T) for day, rows in found.items()}  # type: ignore[misc]
+    return {day: tuple(np.array(rows).T) for day, rows in found.items()}
 
 
 def _tick_scores(loop: Loop, days: set[int]) -> Iterator[tuple[int, str, float]]:

@@ -60,7 +60,13 @@ class Feeder:
     def _run(self) -> None:
         try:
             with KafkaSink(self.settings, self.workload) as sink:
-                replay(self._days(), sink, Progress((None,) * self.settings.partitions), hold=self._must_wait, report=self._report)
+                replay(
+                    self._days(),
+                    sink,
+                    Progress((None,) * self.settings.partitions),
+                    hold=self._must_wait,
+                    report=self._report,
+                )
         except BaseException as error:  # told by whoever waits for us
             self.error = error
 

@@ -24,7 +24,11 @@ class Follower:
         self._codec = Codec(FileRegistry.fixed())
         self._consumer = Consumer(
             settings.kafka_config()
-            | {"group.id": f"{settings.topic_prefix}driftline-follow", "enable.auto.commit": False, "fetch.wait.max.ms": 50}
+            | {
+                "group.id": f"{settings.topic_prefix}driftline-follow",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 50,
+            }
         )
         self._consumer.assign(
             [TopicPartition(t.name, p, OFFSET_BEGINNING) for t in topics.values() for p in range(t.partitions)]

@@ -1,6 +1,7 @@
 """The Faust app: worker life cycle, group membership, the agent that hands batches to the worker, the timers.
 
-Environment and wall clock enter here and in `cli`; the stop of the process too: any error is told in one line and ends it.
+Environment and wall clock enter here and in `cli`; the stop of the process too: any error is told in one line and
+ends it.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def _credentials(settings: Settings) -> Any:
         return None
     import ssl
 
-    context = ssl.create_default_context(cafile=settings.ssl_ca_file or None) if "SSL" in settings.security_protocol else None
+    context = (
+        ssl.create_default_context(cafile=settings.ssl_ca_file or None) if "SSL" in settings.security_protocol else None
+    )
     if settings.sasl_mechanism:
         return faust.SASLCredentials(
             username=settings.sasl_username,
@@ -91,7 +94,7 @@ def wire(app: BatchApp, worker: StreamWorker, status_file: Path | None, live_clo
     channel = app.batch_topics(worker.topics)
     ready = asyncio.Event()
 
-    @app.agent(channel, name="driftline-events")  # type: ignore[untyped-decorator]
+    @app.agent(channel, name="driftline-events")
     async def receive(stream: Any) -> None:
         async for event in stream.noack().events():
             try:
@@ -101,7 +104,8 @@ def wire(app: BatchApp, worker: StreamWorker, status_file: Path | None, live_clo
 
     @app.task  # type: ignore[untyped-decorator]
     async def run() -> None:
-        worker.empty_at, worker.log_begin = app.consumer.caught_up_at, app.consumer.log_begin
+        consumer: Any = app.consumer
+        worker.empty_at, worker.log_begin = consumer.caught_up_at, consumer.log_begin
         gc.collect()
         gc.freeze()
         gc.set_threshold(200_000, 50, 1000)
@@ -116,7 +120,8 @@ def wire(app: BatchApp, worker: StreamWorker, status_file: Path | None, live_clo
     @app.timer(5.0)  # type: ignore[untyped-decorator]
     async def tell_group() -> None:
         if not app.rebalancing and worker.owned:
-            await app.consumer.commit_positions(worker.group_positions())
+            consumer: Any = app.consumer
+            await consumer.commit_positions(worker.group_positions())
 
     if status_file is not None:
 
@@ -145,7 +150,7 @@ def _wire_clock(app: BatchApp, worker: StreamWorker) -> None:
         written = day
 
 
-class _Service(faust.Worker):  # type: ignore[misc]
+class _Service(faust.Worker):
     """Faust's process around the app, stopping through our last checkpoint."""
 
     def __init__(self, app: BatchApp, stream_worker: StreamWorker, releases: ReleaseReader, **kwargs: Any) -> None:

@@ -1,8 +1,9 @@
 """A checkpoint as records of the state topic, and the way back.
 
-Each record begins with the checkpoint's id: the incarnation (where the state topic ended when this worker restored) and a number. A
-reader applies a checkpoint's records when it meets the marker of the same id; what a killed worker left without a marker is passed over.
-Dirty rows go out in blocks of 32 neighbours, compressed, when at least half of a block is dirty, else one by one.
+Each record begins with the checkpoint's id: the incarnation (where the state topic ended when this worker restored)
+and a number. A reader applies a checkpoint's records when it meets the marker of the same id; what a killed worker
+left without a marker is passed over. Dirty rows go out in blocks of 32 neighbours, compressed, when at least half of
+a block is dirty, else one by one.
 """
 
 from __future__ import annotations
@@ -89,7 +90,14 @@ class Checkpointer:
         blocks, rows = self._dirty_rows(task.state)
         self.number += 1
         checkpoint = Checkpoint(
-            self.number, self.incarnation, blocks, rows, self._chunks(), task.outputs.take(), self._marker(), self._journal()
+            self.number,
+            self.incarnation,
+            blocks,
+            rows,
+            self._chunks(),
+            task.outputs.take(),
+            self._marker(),
+            self._journal(),
         )
         self._positions, self._clock_position = list(task.positions), task.clock_position
         task.runs, task.is_touched = [], False
@@ -156,7 +164,9 @@ class Checkpointer:
 
 
 def decode_journal(value: bytes) -> tuple[dict[str, Any], Int64s]:
-    """(positions from and to, runs (n, 2) of source and count; the clock is the source after the last) of a journal record."""
+    """(positions from and to, runs (n, 2) of source and count; the clock is the source after the last) of a journal
+    record.
+    """
     head, _, packed = value.partition(b"\n")
     return json.loads(head), np.frombuffer(_unpack(packed), "<i4").reshape(-1, 2).astype(np.int64)
 

@@ -23,7 +23,9 @@ __all__ = ["watch", "worker"]
 @click.option("--live-clock", is_flag=True, help="Let the leader write the clock at each UTC midnight.")
 @click.option("--status", "status_file", type=click.Path(path_type=Path), default=None,
               help="Write counters to this JSON file four times a second.")  # fmt: skip
-@click.option("--loglevel", type=click.Choice(["debug", "info", "warning", "error"]), default="warning", show_default=True)
+@click.option(
+    "--loglevel", type=click.Choice(["debug", "info", "warning", "error"]), default="warning", show_default=True
+)
 def worker(
     checkpoint_s: float,
     live_from: datetime | None,

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from schemas.events import NO_TIME_MS, EventBatch
 from schemas.packed import PackedText, pack_text
+from schemas.reasons import REASON_INDEX
 from schemas.workload import EventTopic
 from stream_app import opcodes as op
 from stream_app.decode_kernel import FIELD_TYPES, check_times, hash_spans, scale_column
@@ -26,8 +27,8 @@ Bytes = npt.NDArray[np.uint8]
 class Columns:
     """Events of one source, n rows in offset order.
 
-    ``status`` is PENDING, DUPLICATE or REFUSED + reason; ``values`` is (n, widest topic) of scaled integers, NONE where absent;
-    the key of row i is ``keys[key_at[i]:key_at[i] + key_len[i]]``.
+    ``status`` is PENDING, DUPLICATE or REFUSED + reason; ``values`` is (n, widest topic) of scaled integers, NONE
+    where absent; the key of row i is ``keys[key_at[i]:key_at[i] + key_len[i]]``.
     """
 
     source: Int64s
@@ -49,9 +50,10 @@ class Columns:
     @classmethod
     def empty(cls, n: int, width: int, source: int, keys: Bytes) -> Columns:
         """Columns of n rows with nothing in them yet."""
-        zeros = [np.zeros(n, np.int64) for _ in range(8)]
+        numbers = ("status", "event_time", "known_time", "kind", "id_hash", "key_hash", "key_at", "key_len", "offset")
+        zeros = {name: np.zeros(n, np.int64) for name in numbers}
         values = np.full((n, width), op.NONE, np.int64)
-        return cls(np.full(n, source, np.int64), *zeros, np.zeros(n, np.int64), values, keys)
+        return cls(source=np.full(n, source, np.int64), values=values, keys=keys, **zeros)
 
     @classmethod
     def concat(cls, parts: Sequence[Columns]) -> Columns:
@@ -164,8 +166,15 @@ def columns_of(plan: Plan, batch: EventBatch, offset: Int64s | None = None) -> C
         else:
             x = np.asarray(column, np.float64)
             scale_column(x, table.field_kinds[j], float(field.scale), columns.values[:, j], columns.status)
+    _refuse(columns, columns.key_len > plan.workload.customer_id_max_bytes, "key_too_long")
+    _refuse(columns, columns.key_len == 0, "key_mismatch")
+    _refuse(columns, (batch.kind < 0) | (batch.kind >= len(topic.kinds)), "unknown_kind")
     check_times(columns.event_time, columns.known_time, plan.workload.lateness_ms, columns.status)
     return columns
+
+
+def _refuse(columns: Columns, where: npt.NDArray[np.bool_], reason: str) -> None:
+    columns.status[where & (columns.status == op.PENDING)] = op.REFUSED + REASON_INDEX[reason]
 
 
 def _codes(column: npt.NDArray[np.object_], categories: Int64s) -> Int64s:
@@ -176,5 +185,3 @@ def _codes(column: npt.NDArray[np.object_], categories: Int64s) -> Int64s:
         codes[hashes == category] = code
     codes[text.is_null] = op.NONE
     return codes
-
-

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from schemas.compiled import compiled
 from stream_app import opcodes as op
 from stream_app.opcodes import RULE_DECISION_AT, RULE_MEMORY_AT, RULE_MEMORY_DAYS
@@ -16,7 +18,7 @@ OPEN_ABOVE, CLOSE_BELOW, COOL_DOWN = range(3)
 @compiled
 def score_bin(score):
     """Bin of a score in [0, 1]: equal steps of its square root, finer where most scores of a rare event lie."""
-    return min(int(math.sqrt(score) * op.SCORE_BINS), op.SCORE_BINS - 1)
+    return min(int(math.sqrt(np.float64(score)) * op.SCORE_BINS), op.SCORE_BINS - 1)
 
 
 @compiled

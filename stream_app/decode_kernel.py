@@ -51,10 +51,44 @@ def _varint(buf, p, end):
 
 
 @compiled
+def _is_utf8(buf, p, end):
+    """Whether ``buf[p:end]`` is well-formed UTF-8: no overlong forms, no surrogates, nothing beyond U+10FFFF."""
+    while p < end:
+        first = buf[p]
+        p += 1
+        if first < 0x80:
+            continue
+        low, high = np.uint8(0x80), np.uint8(0xBF)  # what the second byte may be
+        if 0xC2 <= first <= 0xDF:
+            more = 1
+        elif 0xE0 <= first <= 0xEF:
+            more = 2
+            if first == 0xE0:
+                low = np.uint8(0xA0)
+            elif first == 0xED:
+                high = np.uint8(0x9F)
+        elif 0xF0 <= first <= 0xF4:
+            more = 3
+            if first == 0xF0:
+                low = np.uint8(0x90)
+            elif first == 0xF4:
+                high = np.uint8(0x8F)
+        else:
+            return False
+        if more > end - p or buf[p] < low or buf[p] > high:
+            return False
+        for j in range(1, more):
+            if buf[p + j] < 0x80 or buf[p + j] > 0xBF:
+                return False
+        p += more
+    return True
+
+
+@compiled
 def _span(buf, p, end):
-    """(length of a string, where its bytes begin or -1)."""
+    """(length of a text, where its bytes begin or -1)."""
     length, p = _varint(buf, p, end)
-    if p < 0 or length < 0 or length > end - p:
+    if p < 0 or length < 0 or length > end - p or not _is_utf8(buf, p, p + length):
         return np.int64(0), np.int64(-1)
     return length, p
 

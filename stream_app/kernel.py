@@ -128,9 +128,12 @@ def _keep_last(s64, at, time, id_hash, value):
 
 @compiled
 def is_live(s64, e64, as_of, rule):
-    """Whether the customer is live at ``as_of``: started, not ended since, not idle, not lapsed."""
+    """Whether the customer is live at ``as_of``: started, not ended since, not idle, not lapsed.
+
+    A clock that is ahead by minutes may stamp a start after ``as_of``: who had started before stays live.
+    """
     start = s64[e64 + op.START]
-    if start == op.NONE or start >= as_of or s64[e64 + op.END] >= start:
+    if start == op.NONE or s64[e64 + op.FIRST] >= as_of or s64[e64 + op.END] >= start:
         return False
     if rule[RULE_IDLE] > 0 and as_of - s64[e64 + op.LAST] > rule[RULE_IDLE]:
         return False
@@ -159,8 +162,7 @@ def _remember_outcomes(s64, s8, slot, row64, row8, day, rule, control, outcomes)
     ring = slot * row8 + rule[RULE_MEMORY_AT]
     days, horizon = rule[RULE_MEMORY_DAYS], rule[RULE_HORIZON_DAYS]
     last = s64[slot * row64 + rule[RULE_DECISION_AT] + op.TICK_DAY]
-    first_day = max(last + 1, day - days + 1) - horizon
-    for scored_day in range(first_day, day - horizon + 1):
+    for scored_day in range(last + 1 - horizon, min(last, day - horizon) + 1):
         place = ring + scored_day % days
         if s8[place] != 0:
             n = control[N_OUTCOMES]
@@ -210,6 +212,15 @@ def _tick(s64, s32, s8, slot, row64, day, rule, fops, fscale, zone, control, tic
             _emit(s64, s32, slot, row64, as_of, op.TICK, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
     elif _has_open_alert(s64, decision, rule):
         _emit(s64, s32, slot, row64, as_of, op.ENDED, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
+
+
+@compiled
+def _is_forgotten(s64, e64, decision, day, rule):
+    """Whether the tick of ``day`` drops the row: silent for longer than ``forget_after``, no longer live, no alert to close."""
+    as_of = day * op.DAY_MS
+    if as_of - s64[e64 + op.LAST] <= rule[RULE_FORGET] or is_live(s64, e64, as_of, rule):
+        return False
+    return not _has_open_alert(s64, decision, rule)
 
 
 @compiled
@@ -336,12 +347,15 @@ def apply(
             index[place] = slot
             _start_row(s64, s8, slot, row64, keys, key_at[i], key_len[i], key_hash[i], initial, today, rule)
         decision = slot * row64 + rule[RULE_DECISION_AT]
-        if s64[decision + op.TICK_DAY] < control[CLOCK_DAY]:
-            _tick(s64, s32, s8, slot, row64, control[CLOCK_DAY], rule, fops, fscale, zone, control, tick_days, out_rows, out_stamps, out_x, outcomes)  # fmt: skip
-        if s64[decision + op.TICK_DAY] < known_day:
-            _tick(s64, s32, s8, slot, row64, known_day, rule, fops, fscale, zone, control, tick_days, out_rows, out_stamps, out_x, outcomes)  # fmt: skip
-        dirty[slot] = 1
         e64 = slot * row64 + rule[RULE_EVENT_AT]
+        if s64[decision + op.TICK_DAY] < today:
+            if s64[decision + op.TICK_DAY] < control[CLOCK_DAY]:
+                _tick(s64, s32, s8, slot, row64, control[CLOCK_DAY], rule, fops, fscale, zone, control, tick_days, out_rows, out_stamps, out_x, outcomes)  # fmt: skip
+            if s64[decision + op.TICK_DAY] < known_day:
+                _tick(s64, s32, s8, slot, row64, known_day, rule, fops, fscale, zone, control, tick_days, out_rows, out_stamps, out_x, outcomes)  # fmt: skip
+            if _is_forgotten(s64, e64, decision, today, rule):  # as a sweep would have done: the same without one
+                _start_row(s64, s8, slot, row64, keys, key_at[i], key_len[i], key_hash[i], initial, today, rule)
+        dirty[slot] = 1
         e32 = slot * row64 * 2 + rule[RULE_I32_AT]
         time = event_time[i]
         k = kind[i]
@@ -355,7 +369,8 @@ def apply(
         if row_kind >= 0:
             if _is_sampled(key_hash[i], as_of, control):
                 _emit(s64, s32, slot, row64, as_of, row_kind, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
-        elif s64[e64 + op.END] == time and _has_open_alert(s64, decision, rule) and not is_live(s64, e64, as_of, rule):
+        elif rule[RULE_N_RULES] > 0 and s64[e64 + op.END] == time and not is_live(s64, e64, as_of, rule):
+            # whether an alert is open is known after `decide` alone: it may have opened a few rows above
             _emit(s64, s32, slot, row64, as_of, op.ENDED, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
     return len(order)
 
@@ -382,21 +397,21 @@ def sweep(
 ):
     """Tick the slots ``[first, last)`` that have not had the clock day's tick; return how far it came.
 
-    A row that has been silent for longer than ``forget_after`` is zeroed: its slot is free again.
+    A row that is forgotten is zeroed: its slot is free again.
     """
     room = len(out_rows) - 3
     outcome_room = len(outcomes) - 3 * rule[RULE_MEMORY_DAYS]
     day = control[CLOCK_DAY]
     for slot in range(first, last):
         e64 = slot * row64 + rule[RULE_EVENT_AT]
-        if s64[e64 + op.KEY_LEN] == 0 or s64[slot * row64 + rule[RULE_DECISION_AT] + op.TICK_DAY] >= day:
+        decision = slot * row64 + rule[RULE_DECISION_AT]
+        if s64[e64 + op.KEY_LEN] == 0 or s64[decision + op.TICK_DAY] >= day:
             continue
         if control[N_OUT] > room or control[N_OUTCOMES] > outcome_room:
             return slot
         dirty[slot] = 1
-        before = control[N_OUT]
         _tick(s64, s32, s8, slot, row64, day, rule, fops, fscale, zone, control, tick_days, out_rows, out_stamps, out_x, outcomes)  # fmt: skip
-        if control[N_OUT] == before and day * op.DAY_MS - s64[e64 + op.LAST] > rule[RULE_FORGET]:
+        if _is_forgotten(s64, e64, decision, day, rule):
             for j in range(row64):
                 s64[slot * row64 + j] = 0
     return last

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from stream_app import opcodes as op
 
-# (longest window it serves, days in a tile): fine at the head, coarser at the tail ("sawtooth"). A window of W days over tiles of
+# (longest window it serves, days in a tile): fine at the head, coarser at the tail ("sawtooth"). A window of W days
+# over tiles of
 # d days covers the last W to W + d - 1 days: whole tiles, counted from day 0 of the epoch.
 LEVELS = ((7, 1), (30, 3), (10_000, 6))
 
@@ -22,7 +23,9 @@ def tile_days_of(window_days: int) -> int:
 
 @dataclass(frozen=True)
 class Ring:
-    """One ring of tiles: ``region`` (RING_*), ``at`` (its first element in that region), ``length`` tiles of ``tile_days``."""
+    """One ring of tiles: ``region`` (RING_*), ``at`` (its first element in that region), ``length`` tiles of
+    ``tile_days``.
+    """
 
     region: int
     at: int
@@ -34,7 +37,8 @@ class Ring:
 class Layout:
     """Hands out places in the event part and remembers how they are cleared and initialised.
 
-    ``at`` of a place is relative to the event part's int64 (or int32) begin; ``ops[kind]`` are the update ops of a kind.
+    ``at`` of a place is relative to the event part's int64 (or int32) begin; ``ops[kind]`` are the update ops of a
+    kind.
     ``field_index`` says in which value column of its topic a kind keeps a field.
     """
 

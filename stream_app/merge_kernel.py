@@ -9,15 +9,18 @@ from stream_app import opcodes as op
 
 
 @compiled
-def merge_by_known_time(known_time, status, begin, end, is_caught_up, clock_ms, order, runs):
+def merge_by_known_time(known_time, status, begin, end, is_caught_up, clock_ms, is_one_day, order, runs):
     """Merge sources by known time, in offset order within a source, ties to the lower source.
 
     Source s lies at ``[begin[s], end[s])`` of the columns. It never runs ahead of a source that is empty here and not caught up, and
     stops before the first event known at or after ``clock_ms``, when the next clock record says that. Refused records go first: they have no time.
+    With ``is_one_day`` it stops at the midnight after the first event: decisions of a day are settled before its ticks are taken.
     ``begin`` is moved on. Returns (number of positions in ``order``, number of (source, count) in ``runs``, True when stopped by the clock).
     """
     n = 0
     n_runs = 0
+    limit = np.int64(clock_ms)
+    has_day = not is_one_day
     while True:
         best = -1
         best_time = np.int64(0)
@@ -32,8 +35,11 @@ def merge_by_known_time(known_time, status, begin, end, is_caught_up, clock_ms, 
                 best, best_time = s, time
         if best < 0 or (waits and best_time != op.NONE):
             return n, n_runs, best < 0 and not waits
-        if best_time >= clock_ms:
-            return n, n_runs, not waits
+        if best_time >= limit:
+            return n, n_runs, not waits and limit == clock_ms
+        if not has_day and best_time != op.NONE:
+            limit = min(limit, (best_time // op.DAY_MS + 1) * op.DAY_MS)
+            has_day = True
         order[n] = begin[best]
         begin[best] += 1
         n += 1

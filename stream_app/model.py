@@ -1,6 +1,7 @@
 """The model as the stream uses it: margins, calibrated probabilities, thresholds, reasons.
 
-The only module of the stream that touches xgboost; it is imported when the first bundle is loaded. Rows of one call are scored by one version.
+The only module of the stream that touches xgboost; it is imported when the first bundle is loaded. Rows of one call
+are scored by one version.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def strongest(x: Floats32, contributions: npt.NDArray[Any], names: tuple[str, ..
 
 
 class RuleModel:
-    """Before the first model: silence. The score is 0.5 after fourteen silent days, by the first recency feature of the workload."""
+    """Before the first model: silence. The score is 0.5 after fourteen silent days, by the first recency feature of
+    the workload.
+    """
 
     version = RULE_VERSION
 

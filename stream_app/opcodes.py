@@ -1,6 +1,7 @@
 """The small vocabulary that plan and kernel share: op-codes, sentinels, row kinds and column positions.
 
-Plain integers, so that compiled code sees constants. What an op does is written beside its name; nothing is computed here.
+Plain integers, so that compiled code sees constants. What an op does is written beside its name; nothing is computed
+here.
 """
 
 from schemas.reasons import REASONS
@@ -31,7 +32,9 @@ F_SUM = 1
 F_MEAN = 2  # a sum dst, b len, c tile_days, d window, e present dst
 F_MAX = 3
 F_DAYS = 4  # a dst, b ring days, d window
-F_RATIO = 5  # a dst, b len, c tile_days, d window of the short; e dst, f len, g tile_days, h window of the long; i 1 = sums
+F_RATIO = (
+    5  # a dst, b len, c tile_days, d window of the short; e dst, f len, g tile_days, h window of the long; i 1 = sums
+)
 F_TREND = 6
 F_RECENCY = 7  # a dst
 F_TENURE = 8

@@ -92,9 +92,7 @@ class Outputs:
 def pack_blocks(blocks: Sequence[OutputBlock]) -> list[bytes]:
     """Blocks as a few compressed chunks of bounded size."""
     whole = b"".join(struct.pack("<I", len(packed)) + packed for packed in (block.pack() for block in blocks))
-    return [
-        bytes(cramjam.lz4.compress_block(whole[i : i + CHUNK_BYTES])) for i in range(0, len(whole), CHUNK_BYTES)
-    ]
+    return [bytes(cramjam.lz4.compress_block(whole[i : i + CHUNK_BYTES])) for i in range(0, len(whole), CHUNK_BYTES)]
 
 
 def unpack_blocks(chunks: Sequence[bytes]) -> list[OutputBlock]:

@@ -1,7 +1,7 @@
 """One partition of the stream, told from top to bottom: merge, update, score, alert, watch.
 
-A mind without I/O: spans of records and clock days go in, `Checkpoint`s come out. The shell (`worker`) carries the bytes. The order in
-which sources were read is kept as a journal of runs, so that every decision can be replayed.
+A mind without I/O: spans of records and clock days go in, `Checkpoint`s come out. The shell (`worker`) carries the
+bytes. The order in which sources were read is kept as a journal of runs, so that every decision can be replayed.
 """
 
 from __future__ import annotations
@@ -150,7 +150,8 @@ class PartitionTask:
         Parameters
         ----------
         empty_at
-            For each source, when (ms) its log last showed nothing beyond what was offered; None while something lies there.
+            For each source, when (ms) its log last showed nothing beyond what was offered; None while something lies
+            there.
         clock_empty_at
             The same for the clock.
         """
@@ -165,8 +166,8 @@ class PartitionTask:
     def _merge(self, empty_at: Sequence[float | None], clock_empty_at: float | None) -> bool:
         """Start a batch, or take the clock when nothing known before it is missing.
 
-        A source that is empty here counts as caught up only for what arrived before it was last seen empty: what arrived later may have been
-        written after records of that source that are still on their way.
+        A source that is empty here counts as caught up only for what arrived before it was last seen empty: what
+        arrived later may have been written after records of that source that are still on their way.
         """
         looks = [at for at, pending in zip(empty_at, self._pending, strict=True) if not pending]
         if not self._clocks:
@@ -199,7 +200,7 @@ class PartitionTask:
         caught_up = np.array([not pending for pending in self._pending], np.uint8)
         order, runs = np.empty(len(columns), np.int64), np.empty((len(columns), 2), np.int64)
         n, n_runs, at_clock = merge_by_known_time(
-            columns.known_time, columns.status, begin, end, caught_up, limit, order, runs
+            columns.known_time, columns.status, begin, end, caught_up, limit, True, order, runs
         )
         if n:
             for source, taken in enumerate((begin - first).tolist()):

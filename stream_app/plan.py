@@ -44,8 +44,9 @@ class FeatureColumn:
 class Plan:
     """Descriptor tables of a workload.
 
-    ``kind_ptr``/``ops`` are update ops in compressed rows by global kind; ``rings`` is (n, 5): region, at, length, tile days,
-    clear value; ``fops`` is (n_features, 10) and ``fscale`` its scales; ``rule`` holds the scalars of `opcodes` RULE_*.
+    ``kind_ptr``/``ops`` are update ops in compressed rows by global kind; ``rings`` is (n, 5): region, at, length,
+    tile days, clear value; ``fops`` is (n_features, 10) and ``fscale`` its scales; ``rule`` holds the scalars of
+    `opcodes` RULE_*.
     """
 
     workload: Workload
@@ -182,7 +183,10 @@ class _Planner:
             kind_ptr=np.cumsum([0] + [len(ops) for ops in layout.ops]).astype(np.int64),
             ops=np.array(flat, np.int64).reshape(-1, 6),
             rings=np.array(
-                [(r.region, r.at, r.length, r.tile_days, c) for r, c in zip(layout.rings, layout.ring_clear, strict=True)],
+                [
+                    (r.region, r.at, r.length, r.tile_days, c)
+                    for r, c in zip(layout.rings, layout.ring_clear, strict=True)
+                ],
                 np.int64,
             ).reshape(-1, 5),
             fops=np.array([code for _, code, _ in rows], np.int64).reshape(-1, 10),
@@ -275,7 +279,14 @@ class _Planner:
     def _column(self, feature: Feature, name: str) -> FeatureColumn:
         field = self.field_of[feature.of[0], feature.field][1] if feature.field else None
         categories = field.categories if field is not None and feature.type == "last" else ()
-        units = {"count": "1", "distinct_days": "days", "recency": "days", "tenure": "days", "delay": "days", "until": "days"}
+        units = {
+            "count": "1",
+            "distinct_days": "days",
+            "recency": "days",
+            "tenure": "days",
+            "delay": "days",
+            "until": "days",
+        }
         unit = units.get(feature.type, field.unit if field is not None else "1")
         ageing = feature.type == "tenure"
         return FeatureColumn(name, feature.type, unit, bool(categories), categories, ageing, feature.type == "calendar")

@@ -60,7 +60,9 @@ class Publisher:
                         futures.append(await self._producer.send_batch(batch, topic, partition=partition))
                         batch = self._producer.create_batch()
                     if batch.append(key=key, value=value, timestamp=None) is None:
-                        raise BrokerError(self.settings.bootstrap, f"topic {topic}: a record of {len(value)} bytes is too large")
+                        raise BrokerError(
+                            self.settings.bootstrap, f"topic {topic}: a record of {len(value)} bytes is too large"
+                        )
             if batch.record_count():
                 futures.append(await self._producer.send_batch(batch, topic, partition=partition))
             done = await asyncio.gather(*futures)

@@ -89,7 +89,7 @@ class Recorder:
 
     def __init__(self, plan: Plan, cutoff_days: Sequence[int], event_sample: float = 0.0, seed: int = 0) -> None:
         self.plan = plan
-        self.cutoffs = sorted(set(int(day) for day in cutoff_days))
+        self.cutoffs = sorted({int(day) for day in cutoff_days})
         days = np.array(self.cutoffs, np.int64)
         self.state = PartitionState(plan, tick_days=days, event_share=event_sample, seed=seed)
         self._waiting: list[list[Columns]] = [[] for _ in range(plan.n_sources)]
@@ -132,9 +132,13 @@ class Recorder:
         columns = Columns.concat(parts)
         order, runs = np.empty(len(columns), np.int64), np.empty((len(columns), 2), np.int64)
         caught_up = np.ones(len(parts), np.uint8)
-        n, _, _ = merge_by_known_time(columns.known_time, columns.status, begins, ends, caught_up, end_ms, order, runs)
+        n, _, _ = merge_by_known_time(
+            columns.known_time, columns.status, begins, ends, caught_up, end_ms, False, order, runs
+        )
         for part, begin, end in zip(parts, begins.tolist(), ends.tolist(), strict=True):
-            self._waiting[int(part.source[0])] = [part.take(slice(len(part) - (end - begin), None))] if begin < end else []
+            self._waiting[int(part.source[0])] = (
+                [part.take(slice(len(part) - (end - begin), None))] if begin < end else []
+            )
         self._apply(columns, order[:n])
 
     def _apply(self, columns: Columns, order: Int64s) -> None:
@@ -159,4 +163,3 @@ class Recorder:
             rows = due.rows[chosen]
             ids = np.array([key.decode() for key in self.state.customer_ids(rows[:, 0])], object)
             self._parts.append(Rows(ids, rows[:, 1].copy(), rows[:, 2].astype(np.uint8), due.x[chosen].copy()))
-

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.codec import Codec
 from stream_app import opcodes as op
-from stream_app.decide_kernel import CLOSED, CLOSE_BELOW, COOL_DOWN, OPEN_ABOVE, OPENED, decide
+from stream_app.decide_kernel import CLOSE_BELOW, CLOSED, COOL_DOWN, OPEN_ABOVE, OPENED, decide
 from stream_app.encode_kernel import ID_EXTRA, encode_scores
 from stream_app.model import Reason
 from stream_app.outputs import OutputBlock, Outputs
@@ -47,7 +48,9 @@ class Scorer:
         Alerts as of an earlier moment change state but are not published.
     """
 
-    def __init__(self, plan: Plan, codec: Codec, schedule: ModelSchedule, topic_prefix: str = "", live_from_ms: int = 0) -> None:
+    def __init__(
+        self, plan: Plan, codec: Codec, schedule: ModelSchedule, topic_prefix: str = "", live_from_ms: int = 0
+    ) -> None:
         self.plan, self.codec, self.schedule = plan, codec, schedule
         self.prefix, self.live_from_ms = topic_prefix, live_from_ms
         self.alerts = AlertCounts()
@@ -75,7 +78,7 @@ class Scorer:
             return
         which = np.array([id(models[day]) for day in days.tolist()])
         cuts = [0, *(np.flatnonzero(which[1:] != which[:-1]) + 1).tolist(), n]
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+        for a, b in pairwise(cuts):
             yield DueRows(due.rows[a:b], due.stamps[a:b], due.x[a:b], due.outcomes[:0]), models[int(days[a])]
 
     def _run(

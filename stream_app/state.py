@@ -84,6 +84,7 @@ class PartitionState:
         self.control[kernel.SEED] = seed
         self.tick_days = _EVERY_DAY if tick_days is None else np.asarray(tick_days, np.int64)
         self.free = np.zeros(0, np.int64)
+        self.dirty = np.zeros(0, np.uint8)
         self._set_rows(np.zeros(capacity * self.row_bytes, np.uint8))
         room = ROWS_AT_ONCE + 3
         self._rows = np.zeros((room, 3), np.int64)
@@ -96,10 +97,9 @@ class PartitionState:
         self.s64 = data.view(np.int64)
         self.s32 = data.view(np.int32)
         capacity = len(data) // self.row_bytes
-        dirty = np.zeros(capacity, np.uint8)
-        if hasattr(self, "dirty"):
-            dirty[: len(self.dirty)] = self.dirty
-        self.dirty = dirty
+        before = self.dirty
+        self.dirty = np.zeros(capacity, np.uint8)
+        self.dirty[: len(before)] = before
         self._reindex()
 
     def _reindex(self) -> None:

@@ -1,4 +1,5 @@
-"""Reads a partition of the state topic to its true end. The only module of the stream that touches confluent-kafka's consumer for state.
+"""Reads a partition of the state topic to its true end. The only module of the stream that touches confluent-kafka's
+consumer for state.
 
 Blocking: call it in an executor thread.
 """
@@ -47,14 +48,16 @@ def read_partition(settings: Settings, topic: str, partition: int, position: lis
             for message in consumer.consume(5000, 0.1):
                 if message.error():
                     raise KafkaException(message.error())
-                position[0] = int(message.offset()) + 1
+                position[0] = (message.offset() or 0) + 1
                 quiet_since = time.monotonic()
                 yield message.key() or b"", message.value() or b""
             now = time.monotonic()
             if position[0] >= end and (end == first or now - quiet_since > QUIET_S):
                 return
             if now - quiet_since > QUIET_S and now > deadline:
-                raise BrokerError(settings.bootstrap, f"topic {topic} partition {partition}: stopped short of offset {end}")
+                raise BrokerError(
+                    settings.bootstrap, f"topic {topic} partition {partition}: stopped short of offset {end}"
+                )
     except KafkaException as cause:
         raise BrokerError(settings.bootstrap, f"topic {topic} partition {partition}: {cause.args[0]}") from cause
     finally:

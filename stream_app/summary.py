@@ -118,7 +118,7 @@ class SummaryBuilder:
     def take(self) -> dict[str, Any] | None:
         """What is complete, without partition and number; None when there is nothing new."""
         days = [key for key in sorted(self._days) if key[0] <= self._closed_days]
-        settled = [key for key in sorted(self._outcomes)]
+        settled = sorted(self._outcomes)
         if not (self._done or days or settled):
             return None
         record = {

@@ -1,7 +1,8 @@
-"""Batch transport: one Faust message for each (partition, fetched batch). The only module that touches Faust's consumer.
+"""Batch transport: one Faust message for each (partition, fetched batch). The only module that touches Faust's
+consumer.
 
-Faust's per-message path costs more than everything we do with an event, so source topics bypass it. Positions come from our own
-checkpoints: whenever Faust seeks "to the committed offsets", it is told where the restored tasks go on.
+Faust's per-message path costs more than everything we do with an event, so source topics bypass it. Positions come
+from our own checkpoints: whenever Faust seeks "to the committed offsets", it is told where the restored tasks go on.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import faust
 from faust.serializers.schemas import Schema
@@ -43,7 +44,7 @@ class Owner(Protocol):
         ...
 
 
-class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
@@ -51,7 +52,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return consumer
 
 
-class BatchConsumer(driver.Consumer):  # type: ignore[misc]
+class BatchConsumer(driver.Consumer):
     """Hands over fetched batches whole, and keeps their positions."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -63,7 +64,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
     @property
     def _owner(self) -> Owner:
-        owner: Owner = self.app.owner
+        owner: Owner = cast(Any, self.app).owner
         return owner
 
     async def perform_seek(self) -> None:
@@ -78,7 +79,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         """Yield one message for each fetched batch, of partitions whose tasks have room."""
         if not self.flow_active:
-            await self.wait(self.can_resume_flow)
+            await self.wait(cast(Any, self.can_resume_flow))
         active = {tp for tp in self._get_active_partitions() if self._has_room(tp)}
         if not active:
             await asyncio.sleep(0.002)
@@ -95,11 +96,12 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     def _has_room(self, tp: TP) -> bool:
         return tp in self.next_position and self._owner.has_room(tp, self.next_position[tp])
 
-    def _message(self, tp: TP, records: list[Any], arrived_ms: float) -> ConsumerMessage:
+    def _message(self, tp: TP, records: list[Any], arrived_ms: float) -> Any:
         last = records[-1]
         batch = FetchedBatch(records, self.next_position[tp], last.offset + 1, arrived_ms)
         self.next_position[tp] = last.offset + 1
-        return ConsumerMessage(
+        message: Any = ConsumerMessage  # its value is a whole batch here, not bytes
+        return message(
             tp.topic, tp.partition, last.offset, last.timestamp / 1000.0, last.timestamp_type, (), None, batch, None,
             -1, -1, tp, generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
@@ -128,13 +130,13 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         """Gaps inside and between batches are none of Faust's business."""
 
 
-class BatchTransport(driver.Transport):  # type: ignore[misc]
+class BatchTransport(driver.Transport):
     """Faust's aiokafka transport with the batch consumer."""
 
     Consumer = BatchConsumer
 
 
-class _Unread(Schema):  # type: ignore[misc]
+class _Unread(Schema[Any, Any]):
     """Passes fetched batches through as they are."""
 
     def loads_key(self, app: Any, message: Any, **kwargs: Any) -> None:
@@ -144,7 +146,7 @@ class _Unread(Schema):  # type: ignore[misc]
         return message.value
 
 
-class BatchApp(faust.App):  # type: ignore[misc]
+class BatchApp(faust.App):
     """A Faust app whose topics deliver `FetchedBatch`es to ``owner``."""
 
     owner: Owner

@@ -1,7 +1,7 @@
 """The worker behind the Faust app: owns partitions, feeds their tasks, writes checkpoints, publishes what they caused.
 
-State first, outputs after: a checkpoint's records and its marker are on the broker before its outputs are; after a restart the last
-checkpoint's outputs are published again. Any error here stops the process.
+State first, outputs after: a checkpoint's records and its marker are on the broker before its outputs are; after a
+restart the last checkpoint's outputs are published again. Any error here stops the process.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class StreamWorker:
         self._arrived.clear()
         try:
             await asyncio.wait_for(self._arrived.wait(), IDLE_S)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return
 
     def _empty_at(self, partition: int) -> tuple[list[float | None], float | None]:

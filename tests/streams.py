@@ -168,7 +168,14 @@ def restored(plan: Plan, checkpoints: Sequence[Checkpoint], **kwargs: int) -> tu
 
 
 def random_events(
-    workload: Workload, n: int, n_customers: int, seed: int, *, days: int = 60, late_ms: int = 0, first_day: int = 20_089
+    workload: Workload,
+    n: int,
+    n_customers: int,
+    seed: int,
+    *,
+    days: int = 60,
+    late_ms: int = 0,
+    first_day: int = 20_089,
 ) -> list[EventBatch]:
     """Events of every kind with random values; ``late_ms`` bounds how late they become known."""
     random = np.random.default_rng(seed)

@@ -92,16 +92,20 @@ def test_a_drifted_champion_is_replaced_once_labels_are_in(house: Settings, work
     assert worker.step() == 0
 
 
-def test_a_challenger_that_is_not_better_is_refused(house: Settings, workload: Workload) -> None:
-    day = DRIFT_DAY - 1  # nothing has changed yet: the same data as the champion's and little more
-    _tick(house, workload, day)
-    _open(house, workload, day - 80)
+def test_a_challenger_equal_to_the_champion_is_refused(house: Settings, workload: Workload) -> None:
+    _tick(house, workload, END_DAY - 1)
+    _open(house, workload, DRIFT_DAY, version="rule")
+    assert RetrainWorker(house, workload, with_report=False).step() == 2
+    champion = _signals(house, workload)[-1]["released_version"]
+    _open(house, workload, DRIFT_DAY, version=champion)  # the same data again, so the same model
+    n_releases = len(past_releases(house, workload))
     assert RetrainWorker(house, workload, with_report=False).step() == 2
     last = _signals(house, workload)[-1]
     assert last["status"] == "refused"
-    assert "v0001" in last["reason"]
-    assert len(past_releases(house, workload)) == 1
-    assert Registry(house.models_dir, workload.name).alias("challenger") == "v0002"
+    assert f"not better than {champion} beyond doubt: AUC +0.0000 (+0.0000 to +0.0000)" in last["reason"]
+    assert len(past_releases(house, workload)) == n_releases
+    assert Registry(house.models_dir, workload.name).alias("challenger") == "v0003"
+    assert Registry(house.models_dir, workload.name).alias("champion") == champion
 
 
 def test_a_crash_between_release_and_signal_releases_once(house: Settings, workload: Workload) -> None:
