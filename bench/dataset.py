@@ -1,8 +1,9 @@
 """The events of the benchmark: a settled population, then one day of its events over all five topics and one tick.
 
-The *prelude* (contracts, profiles, some history, up to the clock of the day's begin) only fills state and is not measured. The *day* is measured:
-about ten events a customer, mostly usage, and the clock record that ends it. Billing, support, surveys and profiles come from all customers
-alike; usage is ``uniform`` or ``zipf`` (1.2, bounded). Known times trail event times by seconds, so the topics interleave as live ones do.
+The *prelude* (contracts, profiles, some history, up to the clock of the day's begin) only fills state and is not
+measured. The *day* is: about ten events a customer, mostly usage, and the clock record that ends it. Billing, support,
+surveys and profiles come from all customers alike; usage is ``uniform`` or ``zipf`` (1.2, bounded). Known times trail
+event times by seconds, so the topics interleave as live ones do.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from schemas.workload import Workload, load_workload
 
 DAY_MS = 86_400_000
 DAY = 20_500  # the measured day, days since the epoch
-TENURE_DAYS = 40
+TENURE_DAYS = (40, 200)  # contracts begin between these many days before it
 N_PARTITIONS = 4
 KEYS = ("uniform", "zipf")
 ZIPF = 1.2
@@ -116,9 +117,9 @@ def _day_of(
 
 
 def _prelude(workload: Workload, n: int, random: np.random.Generator) -> list[EventBatch]:
-    """A contract and a profile for everyone, then an invoice, a payment and two days of usage before the measured day."""
+    """A contract and a profile for everyone, then an invoice, a payment, a session and a login."""
     who = np.arange(n)
-    begin = (DAY - TENURE_DAYS) * DAY_MS + random.integers(0, DAY_MS, n)
+    begin = DAY * DAY_MS - random.integers(TENURE_DAYS[0] * DAY_MS, TENURE_DAYS[1] * DAY_MS, n)
 
     def part(topic: str, kind: str, days_ago: float) -> EventBatch:
         at = DAY * DAY_MS - (random.random(n) * days_ago * DAY_MS).astype(np.int64) - 1
@@ -188,4 +189,5 @@ def _values(
         }
     if topic == "survey":
         return {"csat": np.round(random.uniform(1, 5, n), 1)}
-    return {"country": choice("country"), "channel": choice("channel"), "seats": random.integers(1, 50, n).astype(float)}
+    seats = random.integers(1, 50, n).astype(float)
+    return {"country": choice("country"), "channel": choice("channel"), "seats": seats}

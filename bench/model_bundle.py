@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.dataset import DAY, DAY_MS, Dataset
+from bench.dataset import DAY, DAY_MS, TENURE_DAYS, Dataset
 from schemas.bundle import Bundle, write_bundle
 from schemas.events import EventBatch
 from stream_app.model import BoosterModel
@@ -65,16 +65,20 @@ def _rows(plan: Plan, data: Dataset) -> Rows:
 
     batches = [sampled(batch) for batch in [*data.prelude, *data.day]]
     pieces = [
-        piece for day in range(DAY - 40, DAY + 1) for batch in batches
+        piece for day in range(DAY - TENURE_DAYS[1], DAY + 1) for batch in batches
         if len(piece := batch.take(batch.known_time_ms // DAY_MS == day))
     ]  # fmt: skip
     return tick_rows(plan, pieces, [DAY - 10, DAY - 3, DAY, DAY + 1], event_sample=0.2, seed=3)
 
 
 def _labels(plan: Plan, rows: Rows) -> npt.NDArray[np.float64]:
-    """Leavers by a noisy rule of many features, so that the trees have something to split on everywhere."""
+    """Leavers by a noisy rule of many features, so that the trees have something to split on everywhere.
+
+    The calendar and the tenure have no say: rows of four days would teach the model that one day is dangerous.
+    """
     random = np.random.default_rng(7)
-    x = np.nan_to_num(rows.X.astype(np.float64))
+    says = np.array([not (column.is_calendar or column.is_ageing) for column in plan.columns])
+    x = np.nan_to_num(rows.X.astype(np.float64)) * says
     z = (x - x.mean(0)) / np.maximum(x.std(0), 1e-9)
     drive = z @ random.normal(0, 1, z.shape[1]) + 0.7 * np.sin(3 * z) @ random.normal(0, 1, z.shape[1])
     rate = 1 / (1 + np.exp(-(0.5 * drive / drive.std() * 2 - 3)))

@@ -28,7 +28,8 @@ from schemas.settings import Settings
 from schemas.workload import Workload, load_workload
 
 DEADLINE_S = 600.0
-WORKER_LEAD_DAYS = 3  # the clock is held when it is further ahead of the worker or the watch
+WORKER_LEAD_DAYS = 4  # the clock is held when it is further ahead of the worker or the watch
+PARTITIONS = 2
 FINAL = ("released", "refused", "failed", "expired")
 
 
@@ -36,12 +37,12 @@ FINAL = ("released", "refused", "failed", "expired")
 class Story:
     """What happens on which day of the demo, counted from its first."""
 
-    customers: int = 3000
-    events_per_customer_day: float = 4.0
+    customers: int = 2000
+    events_per_customer_day: float = 3.5
     start: date = date(2025, 1, 1)
-    history_days: int = 150
-    drift_after_days: int = 165
-    total_days: int = 285
+    history_days: int = 130
+    drift_after_days: int = 168
+    total_days: int = 288
     seed: int = 7
 
 
@@ -136,6 +137,12 @@ class Loop:
         """The newest record of the newest signal."""
         return self.signals[-1] if self.signals else None
 
+    def evaluation(self, version: str) -> dict[str, Any]:
+        """Evaluation that was packed with a version."""
+        path = self.settings.models_dir / self.workload.name / version / "evaluation.json"
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+
     def is_released(self, version: str) -> bool:
         """Whether the worker has loaded a version."""
         return version in self.status.get("releases", {})
@@ -168,8 +175,12 @@ def demo(customers: int, seed: int, summary: Path) -> None:
     home.mkdir(parents=True)
     began = time.monotonic()
     with EmbeddedBroker() as broker:
-        settings = Settings(bootstrap=broker.bootstrap, home=home.resolve())
-        environment = {"DRIFTLINE_BOOTSTRAP": broker.bootstrap, "DRIFTLINE_HOME": str(settings.home)}
+        settings = Settings(bootstrap=broker.bootstrap, home=home.resolve(), partitions=PARTITIONS)
+        environment = {
+            "DRIFTLINE_BOOTSTRAP": broker.bootstrap,
+            "DRIFTLINE_HOME": str(settings.home),
+            "DRIFTLINE_PARTITIONS": str(PARTITIONS),
+        }
         children = Children(home / "logs", environment)
         try:
             content = _run(settings, Story(customers=customers, seed=seed), children, Screen())

@@ -40,9 +40,9 @@ def summarise(loop: Loop, trained: dict[str, Any], children: Children) -> dict[s
     if swap_day is not None:
         last = loop.config.first_day + story.total_days - HORIZON_DAYS
         models["new"] = _model(new, judged, {"after the swap": (swap_day, last)})
-    models["first"]["evaluation"] = {
-        key: trained.get(key) for key in ("n", "n_positive", "roc_auc", "pr_auc", "lift_10")
-    }
+    models["first"]["evaluation"] = _evaluation(trained)
+    if swap_day is not None:
+        models["new"]["evaluation"] = _evaluation(loop.evaluation(str(new)))
     return {
         "events": {
             "produced": loop.feeder.n_events,
@@ -78,9 +78,10 @@ def summarise(loop: Loop, trained: dict[str, Any], children: Children) -> dict[s
 
 
 def _periods(loop: Loop, first: int, drift_day: int, swap_day: int | None) -> dict[str, tuple[int, int]]:
-    """Days on which the first model scored: before the drift (labels wholly before it too), and after."""
+    """Days on which the first model scored: before the drift, labels too, and after it."""
     last = swap_day or loop.config.first_day + loop.story.total_days - HORIZON_DAYS
-    return {"before the drift": (first, drift_day), "after the drift": (drift_day, last)}
+    periods = {"before the drift": (first, drift_day - HORIZON_DAYS + 1), "after the drift": (drift_day, last)}
+    return {name: span for name, span in periods.items() if span[0] < span[1]}
 
 
 def _model(version: Any, judged: dict[int, Any], periods: dict[str, tuple[int, int]]) -> dict[str, Any]:
@@ -95,6 +96,12 @@ def _model(version: Any, judged: dict[int, Any], periods: dict[str, tuple[int, i
                     "n": len(left), "n_positive": int(left.sum()), "n_days": len(parts),
                 }  # fmt: skip
     return {"version": version, "auc": auc}
+
+
+def _evaluation(found: dict[str, Any]) -> dict[str, Any]:
+    """Held-out figures of a bundle's tick rows."""
+    tick = found["rows"]["tick"]
+    return {key: tick[key] for key in ("n", "n_positive", "roc_auc", "pr_auc", "lift_10", "log_loss", "log_loss_prior")}
 
 
 def _auc(left: Any, score: Any) -> float:

@@ -27,13 +27,17 @@ from schemas.errors import CodecError
 from schemas.events import NO_TIME_MS, EventBatch
 from schemas.lake import Lake, LakeSlice
 from schemas.lake_table import table_of
-from schemas.partition import partition_of
+from schemas.packed import PackedText
+from schemas.partition import partition_of, partitions_of
 from schemas.registry import FileRegistry
 from schemas.settings import Settings
 from schemas.topics import Topic, topic_for
 from schemas.workload import EventTopic, Workload
+from stream_app import opcodes as op
+from stream_app.decode import RecordSpan, TopicDecoder
+from stream_app.plan import Plan
 
-MAX_WAITING = 100_000
+MAX_WAITING = 300_000
 Progress = Callable[[str], None]
 
 
@@ -68,17 +72,21 @@ def ingest(settings: Settings, workload: Workload, progress: Progress = lambda _
     codec = Codec(FileRegistry.for_workload(workload))
     lake = Lake(settings.lake_dir)
     for event_topic in workload.topics:
-        one = _TopicIngest(lake, codec, event_topic, topic_for(event_topic.name, workload, settings), result)
+        one = _TopicIngest(lake, codec, workload, event_topic, topic_for(event_topic.name, workload, settings), result)
         one.run(settings)
         progress(f"{event_topic.name}: {result.n_events} events so far")
     return result
 
 
 class _TopicIngest:
-    def __init__(self, lake: Lake, codec: Codec, event_topic: EventTopic, topic: Topic, result: Ingested) -> None:
+    def __init__(
+        self, lake: Lake, codec: Codec, workload: Workload, event_topic: EventTopic, topic: Topic, result: Ingested
+    ) -> None:
         self._lake, self._codec, self._event_topic, self._topic = lake, codec, event_topic, topic
         self._result = result
         self._waiting: dict[int, list[Message]] = {}
+        plan = Plan.from_workload(workload)
+        self._decoder = TopicDecoder(plan, workload.topics.index(event_topic), codec)
 
     def run(self, settings: Settings) -> None:
         name = self._event_topic.name
@@ -117,24 +125,43 @@ class _TopicIngest:
         self._result.n_slices += 1
 
     def _decode(self, partition: int, messages: list[Message]) -> tuple[EventBatch, np.ndarray]:
-        records, offsets = [], []
-        for message in messages:
+        span = _span_of(messages)
+        is_plain = self._is_plain(span, partition)
+        plain = [value for value, ok in zip(span.values, is_plain, strict=True) if ok and value]
+        records = self._codec.decode_many(self._event_topic.name, plain)
+        offsets = span.offsets[is_plain].tolist()
+        known = span.timestamps_ms[is_plain].tolist()
+        for i in np.flatnonzero(~is_plain).tolist():
             try:
-                record = self._codec.decode(message.value(), self._event_topic.name)
-                self._check_key(partition, message.key(), record["customer_id"])
+                record = self._codec.decode(span.values[i], self._event_topic.name)
+                self._check_key(partition, span.keys[i], record["customer_id"])
             except CodecError as refused:
                 self._result.refused[refused.reason] += 1
                 continue
-            if record["known_time_ms"] is None:
-                record["known_time_ms"] = message.timestamp()[1]
             records.append(record)
-            offsets.append(message.offset())
-        batch = EventBatch.from_records(self._event_topic, records)
-        offset = np.array(offsets, dtype=np.int64)
+            offsets.append(int(span.offsets[i]))
+            known.append(int(span.timestamps_ms[i]))
+        for record, timestamp_ms in zip(records, known, strict=True):
+            if record["known_time_ms"] is None:
+                record["known_time_ms"] = timestamp_ms
+        order = np.argsort(np.array(offsets, dtype=np.int64), kind="stable")
+        batch = EventBatch.from_records(self._event_topic, records).take(order)
+        offset = np.array(offsets, dtype=np.int64)[order]
         writable = (np.abs(batch.event_time_ms) < MAX_TIME_MS) & (batch.known_time_ms != NO_TIME_MS)
         if not writable.all():
             self._result.refused["in_future"] += int((~writable).sum())
         return batch.take(writable), offset[writable]
+
+    def _is_plain(self, span: RecordSpan, partition: int) -> np.ndarray:
+        """Rows of the current schema that the stream's compiled decoder accepts, in the partition they belong to."""
+        columns = self._decoder.decode(span).columns
+        header = self._decoder.header
+        current = np.fromiter((bool(value) and value[:5] == header for value in span.values), bool, len(span))
+        keys = columns.with_own_keys()
+        ends = np.concatenate([[0], np.cumsum(keys.key_len)]).astype(np.int64)
+        text = PackedText(keys.keys, ends, np.zeros(len(span), dtype=bool))
+        at_home = partitions_of(text, self._topic.partitions) == partition
+        return np.asarray((columns.status == op.PENDING) & current & at_home)
 
     def _check_key(self, partition: int, key: bytes | str | None, customer_id: str) -> None:
         if key is None:
@@ -144,6 +171,17 @@ class _TopicIngest:
             raise CodecError("key_mismatch")
         if partition_of(raw, self._topic.partitions) != partition:
             raise CodecError("misrouted")
+
+
+def _span_of(messages: list[Message]) -> RecordSpan:
+    """Messages as the decoder takes them."""
+    keys = [message.key() for message in messages]
+    return RecordSpan(
+        np.array([message.offset() for message in messages], dtype=np.int64),
+        np.array([message.timestamp()[1] for message in messages], dtype=np.int64),
+        [key.encode() if isinstance(key, str) else key for key in keys],
+        [message.value() for message in messages],
+    )
 
 
 MAX_TIME_MS = 253_370_764_800_000  # year 9999: beyond it a day has no folder name

@@ -21,7 +21,9 @@ class Customers:
 
     def codes_of(self, customer_id: NDArray[Any]) -> Int64s:
         """Code of each id, (n,), -1 for an id without moments."""
-        return np.asarray(self._names.get_indexer(customer_id.astype(object)), dtype=np.int64)
+        import pandas as pd
+
+        return np.asarray(self._names.get_indexer(pd.Index(customer_id.astype(object))), dtype=np.int64)
 
 
 class Moments:

@@ -29,7 +29,7 @@ def render(reference_file: str, current_file: str, target: str, categorical: str
         pd.read_parquet(file).drop(columns=[n for n in left_out.split(",") if n])
         for file in (reference_file, current_file)
     ]
-    columns = [name for name in frames[0] if all(frame[name].notna().any() for frame in frames)]
+    columns = [str(name) for name in frames[0] if all(frame[name].notna().any() for frame in frames)]
     categories = [name for name in categorical.split(",") if name in columns]
     definition = DataDefinition(
         numerical_columns=[name for name in columns if name not in categories], categorical_columns=categories

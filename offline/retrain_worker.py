@@ -91,7 +91,8 @@ class RetrainWorker:
     def wait_until_day(self, signal: Record) -> int:
         """The clock day from which on enough cut-offs after the onset are matured."""
         matured = default_matured_days(self.workload) if self.matured_days is None else self.matured_days
-        return onset_day(signal) + matured + horizon_days(self.workload)
+        horizon = horizon_days(self.workload)
+        return onset_day(signal, horizon) + matured + horizon
 
     def _answered(self, signal: Record, clock: int) -> dict[str, Any]:
         as_of_ms = self._as_of(signal, clock)

@@ -10,7 +10,7 @@ from typing import Any
 
 from offline.cutoffs import Cutoffs, choose_cutoffs, date_text, day_of
 from offline.evaluate import Judged
-from offline.history import history_of
+from offline.history import History
 from offline.packaging import core_files, package, scores_of
 from offline.promotion import Verdict, compare
 from offline.registry import Registry
@@ -34,9 +34,20 @@ class Answer:
     verdict: Verdict
 
 
-def onset_day(signal: Any) -> int:
-    """The first day the evidence of a signal speaks of; the signal's own day when it has none."""
-    return int(min((item["day"] for item in signal["evidence"]), default=signal["as_of_ms"] // DAY_MS))
+def onset_day(signal: Any, horizon: int) -> int:
+    """The day on which the change that a signal speaks of began, as far as its evidence tells.
+
+    What labels say on a day is about the label horizon that ends there: the change lies somewhere inside, so its
+    middle is taken. Other evidence is about the day itself. Without evidence it is the signal's own day.
+
+    Parameters
+    ----------
+    horizon
+        Label horizon in days.
+    """
+    late = ("performance", "calibration")
+    days = [int(item["day"]) - (horizon // 2 if item["scope"] in late else 0) for item in signal["evidence"]]
+    return min(days, default=int(signal["as_of_ms"]) // DAY_MS)
 
 
 def horizon_days(workload: Workload) -> int:
@@ -76,9 +87,10 @@ def answer(
     def split(span: Span) -> Cutoffs:
         return choose_cutoffs(span.first_day, known_until_day, horizon_days(workload), longest_block_days=BLOCK_DAYS)
 
-    history = history_of(lake, workload, until_ms)
+    history = History(lake, workload, until_ms)
     training = build_training_set(workload, history, split, known_until_ms=until_ms)
-    recipes = recipes_after_drift(onset_day(signal), horizon_days(workload))
+    horizon = horizon_days(workload)
+    recipes = recipes_after_drift(onset_day(signal, horizon), horizon)
     trained = train(training, recipes, n_threads=n_threads)
     verdict = _verdict(registry, training, trained, signal["model_version"])
     comparison = {"champion": verdict.details | {"released": verdict.is_better, "reason": verdict.reason}}

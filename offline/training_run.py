@@ -9,7 +9,7 @@ from typing import Any
 
 from offline.cutoffs import Cutoffs, choose_cutoffs, choose_test_cutoffs, date_text, day_of, given_cutoffs
 from offline.evaluate import evaluate
-from offline.history import history_of
+from offline.history import History
 from offline.models import Logistic
 from offline.packaging import package, scores_of
 from offline.registry import Registry
@@ -77,7 +77,7 @@ def train_version(
     say("reading the history")
     training = build_training_set(
         workload,
-        history_of(lake, workload, until_ms),
+        History(lake, workload, until_ms),
         split,
         known_until_ms=until_ms,
         n_event_rows=options.n_event_rows,
@@ -100,7 +100,7 @@ def evaluate_version(settings: Settings, workload: Workload, version: str, say: 
     say(f"reading the history for {bundle.manifest.version}")
     testing = build_training_set(
         frozen,
-        history_of(Lake(settings.lake_dir), frozen),
+        History(Lake(settings.lake_dir), frozen),
         lambda span: choose_test_cutoffs(trained_to, span.known_until_day, horizon_days(frozen)),
         purposes={"test": "to test on"},
     )

@@ -134,7 +134,7 @@ def build_training_set(
     Parameters
     ----------
     history
-        Starts a reading of all events, ascending by day of known time.
+        Starts a reading of all events, ascending by day of known time; an `offline.history.History` is read once.
     cutoffs
         Splits what the first reading found.
     known_until_ms
@@ -155,7 +155,8 @@ def build_training_set(
     split = cutoffs(span)
     plan = Plan.from_workload(workload)
     share = min(1.0, n_event_rows / max(1, span.n_events))
-    rows = tick_rows(plan, history(), days_needed(split), event_sample=share, seed=seed)
+    again = getattr(history, "columns", history)
+    rows = tick_rows(plan, again(), days_needed(split), event_sample=share, seed=seed)
     y = outcomes.labels(rows.customer_id, rows.as_of_ms, until_ms)
     made = TrainingSet(plan, rows, y, split, span)
     _check_labels(made, purposes)

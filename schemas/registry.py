@@ -56,6 +56,12 @@ class Schema:
         return fastavro.parse_schema(without_logical_types(dict(self.definition)))
 
     @cached_property
+    def parsed_array(self) -> Any:
+        """An array of such records, for fastavro."""
+        record = without_logical_types(dict(self.definition))
+        return fastavro.parse_schema({"type": "array", "items": record})
+
+    @cached_property
     def header(self) -> bytes:
         """The five bytes before every record: magic 0 and the id."""
         return b"\0" + self.schema_id.to_bytes(4, "big")

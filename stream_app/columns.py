@@ -6,7 +6,7 @@ Built from bytes (`decode`) or from an `EventBatch` (`columns_of`), with the sam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from schemas.reasons import REASON_INDEX
 from schemas.workload import EventTopic
 from stream_app import opcodes as op
 from stream_app.decode_kernel import FIELD_TYPES, check_times, hash_spans, scale_column
+from stream_app.key_kernel import gather_keys
 from stream_app.plan import Plan
 
 Int64s = npt.NDArray[np.int64]
@@ -87,6 +88,13 @@ class Columns:
             self.key_at = np.maximum(self.key_at - first, 0)
         else:
             self.keys = self.keys[:0]
+
+    def with_own_keys(self) -> Columns:
+        """The same rows with only their own key bytes, in order."""
+        ends = np.cumsum(self.key_len)
+        keys = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
+        gather_keys(self.keys, self.key_at, self.key_len, keys)
+        return replace(self, keys=keys, key_at=ends - self.key_len)
 
     def sorted_by_known_time(self) -> Columns:
         """The same rows by known time; ties keep their order."""

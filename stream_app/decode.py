@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from schemas.codec import Codec
 from schemas.errors import CodecError
-from schemas.reasons import REASONS
+from schemas.reasons import REASON_INDEX, REASONS
 from stream_app import opcodes as op
 from stream_app.columns import Columns, TopicTable, width_of
 from stream_app.decode_kernel import UNKNOWN_SCHEMA, decode_events
@@ -70,19 +70,21 @@ class TopicDecoder:
         self.plan, self.source, self.codec = plan, source, codec
         self.topic = plan.workload.topics[source]
         self.table = TopicTable.of(self.topic)
-        self.schema_id = codec.registry.named(self.topic.name).schema_id
+        schema = codec.registry.named(self.topic.name)
+        self.schema_id, self.header = schema.schema_id, schema.header
         self.width = width_of(plan)
 
     def decode(self, span: RecordSpan) -> Decoded:
         """Decode a span; a bad record gets its reason and stays in its place."""
         values = list(span.values)
         decoded = Decoded(self._decode(span, values))
-        self._try_codec(span, values, decoded)
+        details = self._try_codec(span, values, decoded)
         status = decoded.columns.status
         for i in np.flatnonzero(status >= op.REFUSED).tolist():
             reason = REASONS[int(status[i]) - op.REFUSED]
             offset, stamp = int(span.offsets[i]), int(span.timestamps_ms[i])
-            decoded.refused[offset] = RefusedRecord(offset, stamp, span.keys[i], span.values[i], reason)
+            refused = RefusedRecord(offset, stamp, span.keys[i], span.values[i], reason, details.get(i, ""))
+            decoded.refused[offset] = refused
         return decoded
 
     def _decode(self, span: RecordSpan, values: Sequence[bytes | None]) -> Columns:
@@ -100,18 +102,21 @@ class TopicDecoder:
         )  # fmt: skip
         return columns
 
-    def _try_codec(self, span: RecordSpan, values: list[bytes | None], decoded: Decoded) -> None:
-        """Rewrite records of other registered schemas of this topic in the current one, and decode again."""
-        changed = False
-        for i in np.flatnonzero(decoded.columns.status == UNKNOWN_SCHEMA).tolist():
+    def _try_codec(self, span: RecordSpan, values: list[bytes | None], decoded: Decoded) -> dict[int, str]:
+        """Rewrite records of older schemas of this topic in the current one and decode again; say what cannot be."""
+        refusals: dict[int, CodecError] = {}
+        tried = np.flatnonzero(decoded.columns.status == UNKNOWN_SCHEMA).tolist()
+        for i in tried:
             try:
-                record = self.codec.decode(values[i] or b"")
+                record = self.codec.decode(values[i], self.topic.name)
                 values[i] = self.codec.encode(self.topic.name, record)
-            except CodecError:
-                continue
-            changed = True
-        if changed:
+            except CodecError as refused:
+                refusals[i] = refused
+        if len(refusals) < len(tried):
             decoded.columns = self._decode(span, values)
+        for i, refused in refusals.items():
+            decoded.columns.status[i] = op.REFUSED + REASON_INDEX[refused.reason]
+        return {i: refused.detail for i, refused in refusals.items()}
 
 
 def _joined(

@@ -37,22 +37,22 @@ class DuplicateWindow:
             return
         begin, end = int(columns.offset[0]), int(columns.offset[-1]) + 1
         if self.next == 0:
-            self.first = begin
-        self._make_room(end)
+            self.first = self.next = begin
+        self._make_room(end, len(columns))
         mark_duplicates(columns.id_hash, columns.offset, columns.status, WINDOW, self.ring, self._hash, self._offset)
         self._used += len(columns)
         self.next = end
 
-    def _make_room(self, end: int) -> None:
+    def _make_room(self, end: int, coming: int) -> None:
         held = min(end - self.first, WINDOW + CHUNK)
         if held > len(self.ring):
             ring = np.zeros(min(1 << int(held * 2 - 1).bit_length(), 2 * WINDOW), np.int64)
             for offset, hashes in self._held():
                 ring[np.arange(offset, offset + len(hashes)) % len(ring)] = hashes
             self.ring = ring
+        if self._used + coming > len(self._hash) // 2:  # by records: offsets may jump far
+            self._rebuild(coming)
         self.ring[np.arange(max(self.next, end - len(self.ring)), end) % len(self.ring)] = 0
-        if self._used + (end - self.next) > len(self._hash) // 2:
-            self._rebuild(end - self.next)
 
     def _held(self) -> list[tuple[int, Int64s]]:
         begin = max(self.first, self.next - min(len(self.ring), WINDOW))

@@ -33,6 +33,7 @@ from stream_app.opcodes import (
 
 # control: the scalars of a partition that kernels read and write
 N_SLOTS, N_FREE, N_OUT, N_OUTCOMES, CLOCK_DAY, FAILED, PARTITION, N_PARTITIONS, ALL_TICKS, SAMPLE, SEED = range(11)
+LARGEST, SMALLEST = 2**63 - 1, -(2**63)
 ALL_EVENTS = 1 << 31  # in SAMPLE: every event row is due; below, that share of 2^31
 
 
@@ -80,11 +81,11 @@ def _update(s64, s32, e64, e32, kind, day, time, id_hash, values, kind_ptr, ops,
                 if value == op.NONE:
                     continue
                 if code == op.ADD_SUM:
+                    # compared before adding: compiled code may assume that a signed sum does not overflow
                     old = s64[e64 + at + place]
-                    new = old + value
-                    if (value >= 0) != (new >= old):
+                    if (value > 0 and old > LARGEST - value) or (value < 0 and old < SMALLEST - value):
                         return False
-                    s64[e64 + at + place] = new
+                    s64[e64 + at + place] = old + value
                 elif code == op.ADD_PRESENT:
                     s32[e32 + at + place] += 1
                 elif value > s64[e64 + at + place]:

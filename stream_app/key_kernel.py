@@ -87,3 +87,13 @@ def murmur2_partition(data, at, length, n_partitions):
     h = np.uint32(h * m)
     h ^= h >> np.uint32(15)
     return np.int64(h & np.uint32(0x7FFFFFFF)) % n_partitions
+
+
+@compiled
+def gather_keys(data, at, length, out):
+    """Copy the keys at ``at`` one behind the other into ``out``."""
+    p = 0
+    for i in range(len(at)):
+        for j in range(length[i]):
+            out[p + j] = data[at[i] + j]
+        p += length[i]

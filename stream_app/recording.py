@@ -57,7 +57,7 @@ class Rows:
 
 def tick_rows(
     plan: Plan,
-    batches: Iterable[EventBatch],
+    batches: Iterable[EventBatch | Columns],
     cutoff_days: Sequence[int],
     *,
     event_sample: float = 0.0,
@@ -96,11 +96,11 @@ class Recorder:
         self._parts: list[Rows] = []
         self._known = -(2**62)
 
-    def update(self, batch: EventBatch) -> None:
-        """Take a batch; what was known before the batch's first day is applied."""
+    def update(self, batch: EventBatch | Columns) -> None:
+        """Take a batch of one topic; what was known before the batch's first day is applied."""
         if not len(batch):
             return
-        columns = columns_of(self.plan, batch)
+        columns = batch if isinstance(batch, Columns) else columns_of(self.plan, batch)
         day_begin = int(columns.known_time.min()) // op.DAY_MS * op.DAY_MS
         if day_begin > self._known:
             self._apply_before(day_begin)

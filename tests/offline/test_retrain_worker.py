@@ -51,7 +51,7 @@ def _tick(settings: Settings, workload: Workload, day: int) -> None:
 
 def _open(settings: Settings, workload: Workload, day: int, version: str = "v0001") -> None:
     finding = Finding(
-        day=day, as_of_ms=day * DAY_MS, scope="performance", name="model", statistic="auc", distance=0.2,
+        day=day + 15, as_of_ms=(day + 15) * DAY_MS, scope="performance", name="model", statistic="auc", distance=0.2,
         threshold=0.02, verdict="drifted", n=900, model_version=version, detail="", mark="",
     )  # fmt: skip
     signal = opened(workload.name, version, day, "AUC on matured labels fell", [finding])

@@ -10,7 +10,7 @@ import pytest
 from offline.cutoffs import Cutoffs, choose_cutoffs
 from offline.errors import HistoryTooShortError, LabelError
 from offline.evaluate import evaluate
-from offline.history import history_of
+from offline.history import History
 from offline.packaging import core_files, package, scores_of
 from offline.registry import Registry
 from offline.train import ALL, Recipe, Trained, recipes_after_drift, train
@@ -37,7 +37,7 @@ def lake(workload: Workload, company: Any, fill: Any, tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="module")
 def training(lake: Lake, workload: Workload) -> TrainingSet:
-    return build_training_set(workload, history_of(lake, workload), _split)
+    return build_training_set(workload, History(lake, workload), _split)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_the_same_input_gives_the_same_bundle(
 ) -> None:
     registry = Registry(tmp_path, workload.name)
     first = package(registry, lake, training, trained, created_ms=1)
-    again = build_training_set(workload, history_of(lake, workload), _split)
+    again = build_training_set(workload, History(lake, workload), _split)
     second = package(registry, lake, again, train(again), created_ms=2)
     assert (first.manifest.version, second.manifest.version) == ("v0001", "v0002")
     assert first.manifest.bundle_id == second.manifest.bundle_id
