@@ -43,6 +43,8 @@ class Heart:
     checkpointers: list[Checkpointer]
     seconds: float = 0.0
     n_rows: int = 0
+    n_published: int = 0
+    n_alerts: int = 0
     n_bytes_written: int = 0
     stages: Mapping[str, float] = field(default_factory=dict)
 
@@ -89,6 +91,15 @@ class Heart:
                 break
         each(checkpointer.take())
 
+    def counts(self) -> tuple[int, int, int]:
+        """Rows scored, scores published, alerts opened so far."""
+        scorers = [task.scorer for task in self.tasks]
+        return (
+            sum(scorer.n_scored for scorer in scorers),
+            sum(scorer.n_published for scorer in scorers),
+            sum(scorer.alerts.opened for scorer in scorers),
+        )
+
     def state_records(self) -> dict[int, list[Record]]:
         """The whole state as records of the state topic, by partition: take it right after `apply` of the prelude."""
         found = {}
@@ -113,7 +124,7 @@ def measure(data: Dataset, bundle: Bundle) -> Heart:
     heart.apply(prelude, DAY, lambda checkpoint: None)
     watch = Stopwatch()
     _wrap(watch)
-    scored = sum(task.scorer.n_scored for task in heart.tasks)
+    before = heart.counts()
     started = time.perf_counter()
 
     def encode(checkpoint: Checkpoint) -> None:
@@ -126,7 +137,8 @@ def measure(data: Dataset, bundle: Bundle) -> Heart:
     finally:
         watch.unwrap()
     heart.seconds = time.perf_counter() - started
-    heart.n_rows = sum(task.scorer.n_scored for task in heart.tasks) - scored
+    after = heart.counts()
+    heart.n_rows, heart.n_published, heart.n_alerts = (b - a for a, b in zip(before, after, strict=True))
     heart.stages = dict(watch.seconds)
     return heart
 

@@ -7,7 +7,7 @@ at events (the kernel is told to sample none of them: drift, performance and pro
 the fast loop, whose findings never open a signal.
 
 A signal is *false* when nothing had drifted by the day that it was opened on. A drift is *answered* when a signal came
-after it and its model was released and has scored.
+after it and its model was released and has scored. Signals about the model that answered are counted apart.
 """
 
 from __future__ import annotations
@@ -282,6 +282,7 @@ def run_seed(seed: int, customers: int, has_drift: bool) -> dict[str, Any]:
         "has_drift": has_drift,
         "signals": signals,
         "n_false": sum(signal["is_false"] for signal in signals),
+        "n_about_new_model": sum(signal["model"] != signals[0]["model"] for signal in signals),
         "is_answered": any(
             signal["status"] == "released" and signal["active_from_day"] is not None
             for signal in signals
@@ -311,12 +312,15 @@ def told(run: Mapping[str, Any]) -> list[str]:
 def totals(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What all runs amount to."""
     drifts, calm = [run for run in runs if run["has_drift"]], [run for run in runs if not run["has_drift"]]
-    delays = [next(s["delay_days"] for s in run["signals"] if not s["is_false"]) for run in drifts if run["is_answered"]]
+    delays = [
+        next(s["delay_days"] for s in run["signals"] if not s["is_false"]) for run in drifts if run["is_answered"]
+    ]
     return {
         "n_drifts": len(drifts),
         "n_answered": sum(run["is_answered"] for run in drifts),
         "median_delay_days": float(np.median(delays)) if delays else None,
         "n_false_before_drift": sum(run["n_false"] for run in drifts),
+        "n_about_new_model": sum(run["n_about_new_model"] for run in drifts),
         "n_calm": len(calm),
         "n_false_without_drift": sum(run["n_false"] for run in calm),
         "wall_s": round(sum(run["wall_s"] for run in runs), 1),

@@ -156,7 +156,7 @@ class _TopicIngest:
         """Rows of the current schema that the stream's compiled decoder accepts, in the partition they belong to."""
         columns = self._decoder.decode(span).columns
         header = self._decoder.header
-        current = np.fromiter((bool(value) and value[:5] == header for value in span.values), bool, len(span))
+        current = np.array([value is not None and value[:5] == header for value in span.values], dtype=np.bool_)
         keys = columns.with_own_keys()
         ends = np.concatenate([[0], np.cumsum(keys.key_len)]).astype(np.int64)
         text = PackedText(keys.keys, ends, np.zeros(len(span), dtype=bool))

@@ -87,10 +87,11 @@ def answer(
     def split(span: Span) -> Cutoffs:
         return choose_cutoffs(span.first_day, known_until_day, horizon_days(workload), longest_block_days=BLOCK_DAYS)
 
-    history = History(lake, workload, until_ms)
-    training = build_training_set(workload, history, split, known_until_ms=until_ms)
     horizon = horizon_days(workload)
-    recipes = recipes_after_drift(onset_day(signal, horizon), horizon)
+    onset = onset_day(signal, horizon)
+    history = History(lake, workload, until_ms)
+    training = build_training_set(workload, history, split, known_until_ms=until_ms, onset_day=onset)
+    recipes = recipes_after_drift(onset, horizon)
     trained = train(training, recipes, n_threads=n_threads)
     verdict = _verdict(registry, training, trained, signal["model_version"])
     comparison = {"champion": verdict.details | {"released": verdict.is_better, "reason": verdict.reason}}

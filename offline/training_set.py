@@ -2,6 +2,11 @@
 
 Tick rows come from the same heart as the stream, at the chosen cut-offs and, for the reference profile, on every day of
 the last weeks. Event rows are a seeded sample; they train and calibrate, they are never the reference.
+
+Soon after a drift the fit block, two embargoes before the test block, ends before the onset: nothing in it tells how to
+learn what is new. Then *fit* and *later* are told apart by customer instead: a third of the customers are kept back,
+and their rows since the onset are the later block. No label is on both sides; the test block stays later in time than
+both.
 """
 
 from __future__ import annotations
@@ -31,6 +36,8 @@ PURPOSES: Mapping[Fold, str] = {"fit": "to fit on", "later": "to calibrate on", 
 ROW_KINDS = ("tick", "event", "urgent")
 N_EVENT_ROWS = 30_000
 REFERENCE_DAYS = 28
+KEPT_BACK = 3  # after a drift: one customer in so many
+MIN_KEPT_BACK_POSITIVES = 20
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,8 @@ class TrainingSet:
         Tick rows of cut-offs and reference days, and sampled event rows.
     y
         1 churned, 0 stayed, NaN not known; (n,).
+    onset_day
+        First day of the drift that the training answers; None without one.
     """
 
     plan: Plan
@@ -77,6 +86,7 @@ class TrainingSet:
     y: Floats
     cutoffs: Cutoffs
     span: Span
+    onset_day: int | None = None
 
     def fold(self, *names: Fold, row_kind: int | None = None) -> Bools:
         """Labelled rows of these blocks: ticks at the cut-offs, event rows anywhere inside; (n,).
@@ -88,7 +98,9 @@ class TrainingSet:
         """
         inside = np.zeros(len(self.rows), dtype=bool)
         for name in names:
-            inside |= self._inside(getattr(self.cutoffs, name))
+            inside |= (
+                self._by_customer[name] if name in self._by_customer else self._inside(getattr(self.cutoffs, name))
+            )
         if row_kind is not None:
             inside &= self.rows.kind == row_kind
         return inside & np.isfinite(self.y)
@@ -113,6 +125,20 @@ class TrainingSet:
         """Dense customer code per row, for resampling; (n,)."""
         return np.asarray(np.unique(self.rows.customer_id.astype(str), return_inverse=True)[1], dtype=np.int64)
 
+    @cached_property
+    def _by_customer(self) -> Mapping[str, Bools]:
+        """The blocks before the test when they are told apart by customer; empty when by time."""
+        cutoffs = self.cutoffs
+        if self.onset_day is None or self.onset_day <= cutoffs.fit.last_day:
+            return {}
+        trained = self._inside(cutoffs.fit) | self._inside(cutoffs.between) | self._inside(cutoffs.later)
+        order = np.random.default_rng(0).permutation(int(self.customer.max(initial=-1)) + 1)
+        kept_back = trained & (order[self.customer] % KEPT_BACK == 0)
+        later = kept_back & (self.rows.as_of_ms >= self.onset_day * DAY_MS)
+        if np.nansum(self.y[later & (self.rows.kind == 0)]) < MIN_KEPT_BACK_POSITIVES:
+            return {}
+        return {"fit": trained & ~kept_back, "between": kept_back & ~later, "later": later}
+
     def _inside(self, block: Block) -> Bools:
         at_cutoff = np.isin(self.rows.as_of_ms, np.array(block.days, dtype=np.int64) * DAY_MS)
         within = (self.rows.as_of_ms >= block.first_day * DAY_MS) & (self.rows.as_of_ms <= block.last_day * DAY_MS)
@@ -128,6 +154,7 @@ def build_training_set(
     n_event_rows: int = N_EVENT_ROWS,
     seed: int = 0,
     purposes: Mapping[Fold, str] = PURPOSES,
+    onset_day: int | None = None,
 ) -> TrainingSet:
     """Read the history twice: for labels and its span, then for features.
 
@@ -143,6 +170,8 @@ def build_training_set(
         About how many event rows to sample.
     purposes
         Blocks that must hold both classes, and what for.
+    onset_day
+        First day of the drift that the training answers.
 
     Raises
     ------
@@ -158,7 +187,7 @@ def build_training_set(
     again = getattr(history, "columns", history)
     rows = tick_rows(plan, again(), days_needed(split), event_sample=share, seed=seed)
     y = outcomes.labels(rows.customer_id, rows.as_of_ms, until_ms)
-    made = TrainingSet(plan, rows, y, split, span)
+    made = TrainingSet(plan, rows, y, split, span, onset_day)
     _check_labels(made, purposes)
     return made
 

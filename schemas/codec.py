@@ -123,12 +123,12 @@ class Codec:
         bodies = b"".join([value[HEADER_BYTES:] for value in values])
         stream = io.BytesIO(_long(len(values)) + bodies + b"\0" if values else b"\0")
         try:
-            records: list[dict[str, Any]] = fastavro.schemaless_reader(stream, schema.parsed_array, None)
+            records: Any = fastavro.schemaless_reader(stream, schema.parsed_array, None)
         except Exception as cause:
             raise CodecError("garbage", f"no {name} records: {_say(cause)}") from cause
         if stream.read(1) or len(records) != len(values):
             raise CodecError("garbage", f"{len(values)} {name} records expected, the bytes hold something else")
-        return records
+        return list(records)
 
     def _schema_of(self, data: bytes | None, name: str | None) -> Schema:
         if data is None:

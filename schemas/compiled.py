@@ -14,6 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+"""An array inside a kernel: its dtype is what the caller passes."""
+Integer = Any
+"""A number inside a kernel: int and np.int64 alike, once compiled."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _HERE = Path(__file__).resolve().parent

@@ -17,7 +17,7 @@ REASON_DOCS: Final = MappingProxyType(
         "trailing_bytes": "bytes are left over after the record",
         "null_key": "the record has no key",
         "not_finite": "a number is NaN or infinite",
-        "too_old": "a time before 2000-01-01",
+        "too_old": "a time before 1990-01-01",
         "in_future": "event time more than 10 minutes after it became known, or a time after 2100-01-01",
         "too_late": "became known later after it happened than the workload's lateness allows",
         "too_large": "more bytes than a record of this topic may have",
@@ -33,7 +33,7 @@ REASON_DOCS: Final = MappingProxyType(
 REASONS: Final[tuple[str, ...]] = tuple(REASON_DOCS)
 REASON_INDEX: Final = MappingProxyType({reason: index for index, reason in enumerate(REASONS)})
 
-OLDEST_MS: Final = 946_684_800_000  # 2000-01-01T00:00:00Z
+OLDEST_MS: Final = 631_152_000_000  # 1990-01-01T00:00:00Z
 NEWEST_MS: Final = 4_102_444_800_000  # 2100-01-01T00:00:00Z
 MAX_AHEAD_MS: Final = 600_000  # event time may be this much after known time
 MAX_EVENT_BYTES: Final = 65_536

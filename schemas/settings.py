@@ -98,8 +98,8 @@ class Settings:
 
     @property
     def lake_dir(self) -> Path:
-        """Root of the event lake."""
-        return self.home / "lake"
+        """Root of the event lake: one for each topic prefix, as offsets of different topics must not meet."""
+        return self.home / "lake" / self.topic_prefix if self.topic_prefix else self.home / "lake"
 
     @property
     def models_dir(self) -> Path:

@@ -21,7 +21,7 @@ from stream_app.drift import DAY_MS, Counts, Finding
 from stream_app.errors import SummaryGap
 from stream_app.judge import Day, Thresholds, Ticks, covariate_findings, estimate_finding, performance_findings
 from stream_app.performance import N_SCORE_BINS, Outcomes
-from stream_app.policy import RetrainPolicy, Streaks
+from stream_app.policy import PERFORMANCE_STATISTIC, RetrainPolicy, Streaks
 from stream_app.pulse import Detector, Pulse, Shape
 from stream_app.reference import Reference
 from stream_app.signals import Ledger, moved, opened
@@ -180,10 +180,11 @@ class Aggregator:
         version = self._champion(day, everyone)
         self._store.champions[day] = version
         at, reference = Day(day, version), self._references(version)
-        findings = performance_findings(at, self._matured(day, version), reference, self._limits)
+        matured = self._matured(day, version)
+        findings = performance_findings(at, matured, reference, self._limits)
         if reference is not None:
-            ticks = self._pool(day, version, everyone)
-            findings += covariate_findings(at, ticks, reference, self._limits)
+            ticks, vouched = self._pool(day, version, everyone), self._vouched(matured, version, findings)
+            findings += covariate_findings(at, ticks, reference, self._limits, vouched)
             findings.append(estimate_finding(at, ticks, reference))
         self._streaks.update(version, findings)
         return [*self._decide(day, version, findings), *(_drift(finding) for finding in findings)]
@@ -234,6 +235,13 @@ class Aggregator:
         pooled = _merged(cells) if cells else nothing
         return Ticks(pooled.histograms, pooled.scores, pooled.n_rows, sum(1 for found in by_day.values() if found))
 
+    def _vouched(self, matured: Outcomes, version: str, findings: list[Finding]) -> Ticks | None:
+        """Ticks of the newest days whose labels are in, when those show that the model has not lost."""
+        if not any(f.statistic == PERFORMANCE_STATISTIC and f.verdict == "steady" for f in findings):
+            return None
+        ticks = self._pool(matured.days[-1], version, range(self._shape.n_partitions))
+        return ticks if ticks.n_days >= self._limits.tick_days else None
+
     def _matured(self, day: int, version: str) -> Outcomes:
         """The newest as-of days whose outcomes every partition had sent by this day."""
         known = [o for o in self._store.outcomes if o.known_day <= day and o.model_version == version]
@@ -263,8 +271,8 @@ class Aggregator:
         return self._store.champions.get(start_ms // DAY_MS, "")
 
     def _forget(self, frontier: int) -> None:
-        """Drop what no later day looks at; one week of slack for a pulse that lags behind the ticks."""
-        oldest = frontier - self._limits.tick_days - 7
+        """Drop what no later day looks at: ticks until their labels are in, and a week of slack."""
+        oldest = frontier - self._shape.horizon_days - self._limits.tick_days - 7
         for day in [day for day in self._store.cells if day <= oldest and day in self._store.champions]:
             del self._store.cells[day]
         newest: dict[str, int] = {}

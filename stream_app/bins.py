@@ -42,7 +42,8 @@ def histograms(edges: Floats32, X: Floats32) -> Counts:
 def score_bins(scores: NDArray[Any]) -> NDArray[np.int64]:
     """Bin of each score: 20 equal steps of its square root, 1.0 in the last.
 
-    Finer where most scores of a rare event lie: equal steps of the score itself would put nearly all of them into one bin.
+    Finer where most scores of a rare event lie: equal steps of the score itself would put nearly all of them into one
+    bin.
     """
     roots = np.sqrt(np.clip(np.asarray(scores, dtype=np.float64), 0.0, 1.0))
     return np.minimum((roots * N_SCORE_BINS).astype(np.int64), N_SCORE_BINS - 1)

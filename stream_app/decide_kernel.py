@@ -1,12 +1,15 @@
-"""From scores to decisions: what is published, which alerts open and close, what is remembered until the label is known."""
+"""From scores to decisions: what is published, which alerts open and close, what is remembered until the label is
+known.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from schemas.compiled import compiled
+from schemas.compiled import Array, Integer, compiled
 from stream_app import opcodes as op
 from stream_app.opcodes import RULE_DECISION_AT, RULE_MEMORY_AT, RULE_MEMORY_DAYS
 
@@ -16,13 +19,15 @@ OPEN_ABOVE, CLOSE_BELOW, COOL_DOWN = range(3)
 
 
 @compiled
-def score_bin(score):
+def score_bin(score: Integer) -> Any:
     """Bin of a score in [0, 1]: equal steps of its square root, finer where most scores of a rare event lie."""
     return min(int(math.sqrt(np.float64(score)) * op.SCORE_BINS), op.SCORE_BINS - 1)
 
 
 @compiled
-def _publish(s64, decision, row_kind, micros, band, step_micros):
+def _publish(
+    s64: Array, decision: Integer, row_kind: Integer, micros: Integer, band: Integer, step_micros: Integer
+) -> Any:
     """Why this score is published, or NOT_PUBLISHED; remembers what was."""
     last = s64[decision + op.SCORE]
     if row_kind == op.TICK:
@@ -39,7 +44,15 @@ def _publish(s64, decision, row_kind, micros, band, step_micros):
 
 
 @compiled
-def _alert(s64, at, score, as_of, open_above, close_below, cool_down):
+def _alert(
+    s64: Array,
+    at: Integer,
+    score: Integer,
+    as_of: Integer,
+    open_above: Integer,
+    close_below: Integer,
+    cool_down: Integer,
+) -> Any:
     """OPENED, CLOSED or 0: hysteresis and cool-down of one rule."""
     if s64[at + op.OPEN_SINCE] == 0:
         closed_at = s64[at + op.CLOSED_AT]
@@ -55,11 +68,24 @@ def _alert(s64, at, score, as_of, open_above, close_below, cool_down):
 
 
 @compiled
-def decide(rows, scores, thresholds, rules, step_micros, s64, s8, row64, rule, why, actions):
+def decide(
+    rows: Array,
+    scores: Array,
+    thresholds: Array,
+    rules: Array,
+    step_micros: Integer,
+    s64: Array,
+    s8: Array,
+    row64: Integer,
+    rule: Array,
+    why: Array,
+    actions: Array,
+) -> Any:
     """Take the decisions of ``rows`` (slot, as-of, row kind) in order; return the number of alert ``actions``.
 
-    ``thresholds`` is (3,) by row kind; ``rules`` is (n_rules, 3, 3): rule, row kind, (open above, close below, cool-down in ms). ``why`` (n,) says
-    why a score is published; an action is (position in rows, rule, OPENED or CLOSED, episode).
+    ``thresholds`` is (3,) by row kind; ``rules`` is (n_rules, 3, 3): rule, row kind, (open above, close below,
+    cool-down in ms). ``why`` (n,) says why a score is published; an action is (position in rows, rule, OPENED or
+    CLOSED, episode, opened at).
     """
     n_actions = 0
     for i in range(len(rows)):
@@ -76,6 +102,7 @@ def decide(rows, scores, thresholds, rules, step_micros, s64, s8, row64, rule, w
                 s8[place] = score_bin(score) + 1
         for r in range(len(rules)):
             at = decision + op.N_DECISION + r * op.N_RULE
+            opened_at = s64[at + op.OPEN_SINCE]
             if row_kind == op.ENDED:
                 action = _alert(s64, at, -1.0, as_of, 2.0, 0.0, 0) if s64[at + op.OPEN_SINCE] != 0 else 0
             else:
@@ -86,5 +113,6 @@ def decide(rows, scores, thresholds, rules, step_micros, s64, s8, row64, rule, w
                 actions[n_actions, 1] = r
                 actions[n_actions, 2] = action
                 actions[n_actions, 3] = s64[at + op.EPISODE]
+                actions[n_actions, 4] = as_of if action == OPENED else opened_at
                 n_actions += 1
     return n_actions

@@ -110,8 +110,8 @@ class TopicDecoder:
             try:
                 record = self.codec.decode(values[i], self.topic.name)
                 values[i] = self.codec.encode(self.topic.name, record)
-            except CodecError as refused:
-                refusals[i] = refused
+            except CodecError as error:
+                refusals[i] = error
         if len(refusals) < len(tried):
             decoded.columns = self._decode(span, values)
         for i, refused in refusals.items():

@@ -1,14 +1,16 @@
 """One compiled, bounds-checked pass from Avro bytes to columns, for the schema ids we wrote ourselves.
 
-Table-driven by the topic's fields. A bad record gets a reason (status REFUSED + index) and never disturbs its neighbours.
-Other schema ids get ``unknown_schema`` here; `decode` tries them with the codec.
+Table-driven by the topic's fields. A bad record gets a reason (status REFUSED + index) and never disturbs its
+neighbours. Other schema ids get ``unknown_schema`` here; `decode` tries them with the codec.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from schemas.compiled import compiled
+from schemas.compiled import Array, Integer, compiled
 from schemas.reasons import MAX_AHEAD_MS, MAX_EVENT_BYTES, MAX_SCALED, NEWEST_MS, OLDEST_MS, REASONS
 from stream_app import opcodes as op
 from stream_app.key_kernel import hash_bytes
@@ -34,7 +36,7 @@ FIELD_TYPES = ("number", "integer", "time", "category")
 
 
 @compiled
-def _varint(buf, p, end):
+def _varint(buf: Array, p: Integer, end: Integer) -> Any:
     """(zigzag long, next position or -1 when the bytes end or the number is too long)."""
     result = np.uint64(0)
     shift = np.uint64(0)
@@ -51,7 +53,7 @@ def _varint(buf, p, end):
 
 
 @compiled
-def _is_utf8(buf, p, end):
+def _is_utf8(buf: Array, p: Integer, end: Integer) -> Any:
     """Whether ``buf[p:end]`` is well-formed UTF-8: no overlong forms, no surrogates, nothing beyond U+10FFFF."""
     while p < end:
         first = buf[p]
@@ -85,7 +87,7 @@ def _is_utf8(buf, p, end):
 
 
 @compiled
-def _span(buf, p, end):
+def _span(buf: Array, p: Integer, end: Integer) -> Any:
     """(length of a text, where its bytes begin or -1)."""
     length, p = _varint(buf, p, end)
     if p < 0 or length < 0 or length > end - p or not _is_utf8(buf, p, p + length):
@@ -94,7 +96,7 @@ def _span(buf, p, end):
 
 
 @compiled
-def _time_status(event_ms, known_ms, lateness):
+def _time_status(event_ms: Integer, known_ms: Integer, lateness: Integer) -> Any:
     """PENDING, or why these two times are refused."""
     if event_ms < OLDEST_MS or known_ms < OLDEST_MS:
         return TOO_OLD
@@ -106,7 +108,7 @@ def _time_status(event_ms, known_ms, lateness):
 
 
 @compiled
-def check_times(event_time, known_time, lateness, status):
+def check_times(event_time: Array, known_time: Array, lateness: Integer, status: Array) -> None:
     """Refuse by the times alone whatever is still PENDING."""
     for i in range(len(status)):
         if status[i] == op.PENDING:
@@ -114,7 +116,7 @@ def check_times(event_time, known_time, lateness, status):
 
 
 @compiled
-def scale_number(x, scale):
+def scale_number(x: Array, scale: Integer) -> Any:
     """(scaled integer, status) of a number, rounded half to even."""
     if not np.isfinite(x):
         return np.int64(op.NONE), NOT_FINITE
@@ -125,7 +127,7 @@ def scale_number(x, scale):
 
 
 @compiled
-def scale_column(x, kind, scale, out, status):
+def scale_column(x: Array, kind: Integer, scale: Integer, out: Array, status: Array) -> None:
     """Scale a column of numbers, integers or times into ``out``; NaN becomes NONE, a bad value a reason."""
     for i in range(len(x)):
         if np.isnan(x[i]):
@@ -141,7 +143,7 @@ def scale_column(x, kind, scale, out, status):
 
 
 @compiled
-def _range_status(value):
+def _range_status(value: Integer) -> Any:
     """PENDING, or why a time value is refused."""
     if value < OLDEST_MS:
         return TOO_OLD
@@ -149,7 +151,7 @@ def _range_status(value):
 
 
 @compiled
-def _code_of(code_hash, categories, first, last):
+def _code_of(code_hash: Integer, categories: Array, first: Integer, last: Integer) -> Any:
     """Index of a category among the declared ones; the number of them when it is unseen."""
     for j in range(first, last):
         if categories[j] == code_hash:
@@ -158,7 +160,16 @@ def _code_of(code_hash, categories, first, last):
 
 
 @compiled
-def _field(buf, p, end, kind, scale, categories, first, last):
+def _field(
+    buf: Array,
+    p: Integer,
+    end: Integer,
+    kind: Integer,
+    scale: Integer,
+    categories: Array,
+    first: Integer,
+    last: Integer,
+) -> Any:
     """(value, next position or -1, status) of one nullable field."""
     branch, p = _varint(buf, p, end)
     if p < 0 or branch < 0 or branch > 1:
@@ -192,32 +203,32 @@ def _field(buf, p, end, kind, scale, categories, first, last):
 
 @compiled
 def decode_events(
-    buf,
-    ends,
-    record_keys,
-    record_key_ends,
-    has_key,
-    has_value,
-    timestamp,
-    schema_id,
-    first_kind,
-    n_kinds,
-    field_kinds,
-    scales,
-    categories,
-    category_ptr,
-    lateness,
-    max_key,
-    status,
-    event_time,
-    known_time,
-    kind,
-    id_hash,
-    key_hash,
-    key_at,
-    key_len,
-    values,
-):
+    buf: Array,
+    ends: Array,
+    record_keys: Array,
+    record_key_ends: Array,
+    has_key: Array,
+    has_value: Array,
+    timestamp: Array,
+    schema_id: Integer,
+    first_kind: Integer,
+    n_kinds: Integer,
+    field_kinds: Array,
+    scales: Array,
+    categories: Array,
+    category_ptr: Array,
+    lateness: Integer,
+    max_key: Integer,
+    status: Array,
+    event_time: Array,
+    known_time: Array,
+    kind: Array,
+    id_hash: Array,
+    key_hash: Array,
+    key_at: Array,
+    key_len: Array,
+    values: Array,
+) -> None:
     """Decode records that lie end to end in ``buf``; every output array has one place for each."""
     n_fields = len(field_kinds)
     start = np.int64(0)
@@ -239,7 +250,12 @@ def decode_events(
         if end - p < 5 or buf[p] != 0:
             status[i] = WRONG_MAGIC
             continue
-        found = (np.int64(buf[p + 1]) << 24) | (np.int64(buf[p + 2]) << 16) | (np.int64(buf[p + 3]) << 8) | np.int64(buf[p + 4])
+        found = (
+            (np.int64(buf[p + 1]) << 24)
+            | (np.int64(buf[p + 2]) << 16)
+            | (np.int64(buf[p + 3]) << 8)
+            | np.int64(buf[p + 4])
+        )
         if found != schema_id:
             status[i] = UNKNOWN_SCHEMA
             continue
@@ -297,7 +313,9 @@ def decode_events(
 
 
 @compiled
-def _key_status(buf, at, length, record_keys, key_p, key_end, max_key):
+def _key_status(
+    buf: Array, at: Integer, length: Integer, record_keys: Array, key_p: Integer, key_end: Integer, max_key: Integer
+) -> Any:
     if length > max_key:
         return KEY_TOO_LONG
     if length == 0 or length != key_end - key_p:
@@ -309,7 +327,7 @@ def _key_status(buf, at, length, record_keys, key_p, key_end, max_key):
 
 
 @compiled
-def hash_spans(data, ends, out):
+def hash_spans(data: Integer, ends: Array, out: Array) -> None:
     """Hash each of the byte strings that lie end to end in ``data``."""
     start = np.int64(0)
     for i in range(len(ends)):

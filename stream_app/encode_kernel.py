@@ -5,15 +5,17 @@ The event id of a score is ``<customer>@<as-of>/<row kind>``: the same after any
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from schemas.compiled import compiled
+from schemas.compiled import Array, Integer, compiled
 
 ID_EXTRA = 24  # '@', up to 19 digits, '/', one digit, and to spare
 
 
 @compiled
-def _put_long(out, p, value):
+def _put_long(out: Array, p: Integer, value: Integer) -> Any:
     """Write a zigzag varint; return the next position."""
     n = (np.uint64(value) << np.uint64(1)) ^ np.uint64(value >> np.int64(63))
     while n >= np.uint64(128):
@@ -25,14 +27,14 @@ def _put_long(out, p, value):
 
 
 @compiled
-def _put_bytes(out, p, data, at, length):
+def _put_bytes(out: Array, p: Integer, data: Array, at: Integer, length: Integer) -> Any:
     for j in range(length):
         out[p + j] = data[at + j]
     return p + length
 
 
 @compiled
-def _put_digits(out, p, value):
+def _put_digits(out: Array, p: Integer, value: Integer) -> Any:
     """Write a number >= 0 in decimal."""
     n_digits = 1
     rest = value // 10
@@ -46,7 +48,7 @@ def _put_digits(out, p, value):
 
 
 @compiled
-def feature_hash(x):
+def feature_hash(x: Array) -> Any:
     """64-bit hash of the bits of a float32 row (FNV-1a over words), as int64."""
     bits = x.view(np.uint32)
     h = np.uint64(0xCBF29CE484222325)
@@ -56,8 +58,26 @@ def feature_hash(x):
 
 
 @compiled
-def encode_scores(chosen, rows, scores, why, thresholds, x, stamps, s64, s8, row64, event_at, head, version, workload, out, ends):
-    """Encode the scores at positions ``chosen``; ``ends`` (n,) are the ends of the records in ``out``. Returns bytes written.
+def encode_scores(
+    chosen: Array,
+    rows: Array,
+    scores: Array,
+    why: Array,
+    thresholds: Array,
+    x: Array,
+    stamps: Array,
+    s64: Array,
+    s8: Array,
+    row64: Integer,
+    event_at: Integer,
+    head: Integer,
+    version: Array,
+    workload: Array,
+    out: Array,
+    ends: Array,
+) -> Any:
+    """Encode the scores at positions ``chosen``; ``ends`` (n,) are the ends of the records in ``out``. Returns bytes
+    written.
 
     ``head`` is magic and schema id; ``version`` and ``workload`` are the texts' bytes. ``out`` must be large enough.
     """

@@ -1,20 +1,22 @@
 """Feature row of one customer at one moment: windows over tiles, recencies, last values.
 
 Integers are read from the row, turned to float64 in a fixed order, and rounded once to float32.
-A window of W days at ``as_of`` covers the tiles that hold the days ``end_day - W + 1 .. end_day`` where ``end_day`` holds the last
-millisecond before ``as_of``.
+A window of W days at ``as_of`` covers the tiles that hold the days ``end_day - W + 1 .. end_day`` where ``end_day``
+holds the last millisecond before ``as_of``.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from schemas.compiled import compiled
+from schemas.compiled import Array, Integer, compiled
 from stream_app import opcodes as op
 
 
 @compiled
-def _first_last(head_day, end_day, length, tile_days, window):
+def _first_last(head_day: Integer, end_day: Integer, length: Integer, tile_days: Integer, window: Integer) -> Any:
     """First and last tile of a window that the ring still holds."""
     head = head_day // tile_days
     first = max((end_day - window + 1) // tile_days, head - length + 1)
@@ -22,7 +24,9 @@ def _first_last(head_day, end_day, length, tile_days, window):
 
 
 @compiled
-def _sum_tiles(s, at, head_day, end_day, length, tile_days, window):
+def _sum_tiles(
+    s: Array, at: Integer, head_day: Integer, end_day: Integer, length: Integer, tile_days: Integer, window: Integer
+) -> Any:
     """Sum of the tiles of a window, as an integer."""
     first, last = _first_last(head_day, end_day, length, tile_days, window)
     total = np.int64(0)
@@ -32,7 +36,9 @@ def _sum_tiles(s, at, head_day, end_day, length, tile_days, window):
 
 
 @compiled
-def _max_tiles(s, at, head_day, end_day, length, tile_days, window):
+def _max_tiles(
+    s: Array, at: Integer, head_day: Integer, end_day: Integer, length: Integer, tile_days: Integer, window: Integer
+) -> Any:
     first, last = _first_last(head_day, end_day, length, tile_days, window)
     best = np.int64(op.NONE)
     for tile in range(first, last + 1):
@@ -41,7 +47,7 @@ def _max_tiles(s, at, head_day, end_day, length, tile_days, window):
 
 
 @compiled
-def _count_days(s64, at, head_day, end_day, length, window):
+def _count_days(s64: Array, at: Integer, head_day: Integer, end_day: Integer, length: Integer, window: Integer) -> Any:
     first, last = _first_last(head_day, end_day, length, 1, window)
     n = 0
     for day in range(first, last + 1):
@@ -51,7 +57,7 @@ def _count_days(s64, at, head_day, end_day, length, window):
 
 
 @compiled
-def _civil(days):
+def _civil(days: Array) -> Any:
     """(month, day of month) of a day since the epoch, proleptic Gregorian calendar."""
     shifted = days + 719468  # days from 0000-03-01 to the epoch
     era = shifted // 146097
@@ -64,7 +70,7 @@ def _civil(days):
 
 
 @compiled
-def _calendar(as_of, part, zone):
+def _calendar(as_of: Integer, part: Integer, zone: Array) -> Any:
     row = 0
     while row + 1 < len(zone) and zone[row + 1, 0] <= as_of:
         row += 1
@@ -76,12 +82,22 @@ def _calendar(as_of, part, zone):
 
 
 @compiled
-def _days_between(later, earlier):
+def _days_between(later: Integer, earlier: Integer) -> Any:
     return max(later - earlier, np.int64(0)) / float(op.DAY_MS)
 
 
 @compiled
-def _paired(s64, s32, e64, e32, code, f, scale, head_day, end_day):
+def _paired(
+    s64: Array,
+    s32: Array,
+    e64: Integer,
+    e32: Integer,
+    code: Integer,
+    f: Array,
+    scale: Integer,
+    head_day: Integer,
+    end_day: Integer,
+) -> Any:
     """Ratio or trend of a short and a long window, each per day."""
     if f[9]:
         short = _sum_tiles(s64, e64 + f[1], head_day, end_day, f[2], f[3], f[4])
@@ -95,7 +111,17 @@ def _paired(s64, s32, e64, e32, code, f, scale, head_day, end_day):
 
 
 @compiled
-def _windowed(s64, s32, e64, e32, code, f, scale, head_day, end_day):
+def _windowed(
+    s64: Array,
+    s32: Array,
+    e64: Integer,
+    e32: Integer,
+    code: Integer,
+    f: Array,
+    scale: Integer,
+    head_day: Integer,
+    end_day: Integer,
+) -> Any:
     if code == op.F_COUNT:
         return float(_sum_tiles(s32, e32 + f[1], head_day, end_day, f[2], f[3], f[4]))
     if code == op.F_SUM:
@@ -112,7 +138,7 @@ def _windowed(s64, s32, e64, e32, code, f, scale, head_day, end_day):
 
 
 @compiled
-def _moment(s64, e64, code, f, scale, as_of):
+def _moment(s64: Array, e64: Integer, code: Integer, f: Array, scale: Integer, as_of: Integer) -> Any:
     """Features of times and last values."""
     if code == op.F_TENURE:
         return _days_between(as_of, s64[e64 + op.FIRST])
@@ -132,7 +158,17 @@ def _moment(s64, e64, code, f, scale, as_of):
 
 
 @compiled
-def take_features(s64, s32, e64, e32, as_of, fops, fscale, zone, out):
+def take_features(
+    s64: Array,
+    s32: Array,
+    e64: Integer,
+    e32: Integer,
+    as_of: Integer,
+    fops: Array,
+    fscale: Array,
+    zone: Array,
+    out: Array,
+) -> None:
     """Write the feature row as of ``as_of`` (exclusive) to ``out`` (n_features,) float32; NaN is missing."""
     head_day = s64[e64 + op.ROW_DAY]
     end_day = (as_of - 1) // op.DAY_MS

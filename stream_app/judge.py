@@ -3,7 +3,10 @@
 The rules, in one place:
 
 * feature and score: PSI and Jensen-Shannon of the last seven ticks pooled; the threshold is the stated one, or twice
-  the largest distance that a week of the reference itself had, whichever is more;
+  the largest distance that a week of the reference itself had, whichever is more. A drift speaks for a new model when
+  labels cannot judge it yet: what has not moved since the newest days whose labels are in, and show no loss, is left to
+  the labels (a young population ages: its recencies and shares of missing values creep for months). Before there are
+  labels, a column whose reference itself moved by more than the stated threshold is not settled enough to speak;
 * performance: the AUC of the last `outcome_days` matured as-of days against the reference AUC. Drifted when it is
   more than the margin below the reference's interval *and* more than `performance_z` standard errors of the
   difference below its value, where both AUCs bring their own variance. Looking daily is paid for by that high z:
@@ -55,7 +58,7 @@ class Thresholds:
     psi: float = 0.25
     js: float = 0.2
     floor_factor: float = 2.0
-    min_rows: int = 1000
+    min_rows: int = 500
     tick_days: int = 7
     outcome_days: int = 10
     performance_margin: float = 0.02
@@ -96,18 +99,23 @@ class Day:
     mark: str = ""
 
 
-def covariate_findings(at: Day, ticks: Ticks, reference: Reference, limits: Thresholds) -> list[Finding]:
-    """PSI and Jensen-Shannon of every feature and the score; ``too_few`` until `tick_days` ticks are there."""
+def covariate_findings(
+    at: Day, ticks: Ticks, reference: Reference, limits: Thresholds, vouched: Ticks | None = None
+) -> list[Finding]:
+    """PSI and Jensen-Shannon of every feature and the score; ``too_few`` until `tick_days` ticks are there.
+
+    `vouched` are the ticks of the newest days whose labels are in and show no loss; None when there are none.
+    """
     if len(ticks.histograms) != len(reference.features):
         n_known, n_found = len(reference.features), len(ticks.histograms)
         raise ReferenceInvalid(f"reference of model {at.model_version} has {n_known} features, the ticks {n_found}")
     counts = np.array([profile.counts for profile in reference.features], dtype=np.int64).reshape(
         ticks.histograms.shape
     )
-    found = _compare(at, "feature", reference.features, counts, ticks.histograms, ticks, limits)
-    return found + _compare(
-        at, "score", (reference.score,), reference.score.counts[None], ticks.scores[None], ticks, limits
-    )
+    then = None if vouched is None else vouched.histograms
+    found = _compare(at, "feature", reference.features, counts, ticks.histograms, then, ticks, limits)
+    then, score = None if vouched is None else vouched.scores[None], reference.score
+    return found + _compare(at, "score", (score,), score.counts[None], ticks.scores[None], then, ticks, limits)
 
 
 def performance_findings(at: Day, outcomes: Outcomes, reference: Reference | None, limits: Thresholds) -> list[Finding]:
@@ -137,17 +145,21 @@ def _compare(
     profiles: tuple[Profile, ...],
     reference: Counts,
     current: Counts,
+    vouched: Counts | None,
     ticks: Ticks,
     limits: Thresholds,
 ) -> list[Finding]:
     by_psi, by_js = psi(reference, current).tolist(), jensen_shannon(reference, current).tolist()
+    since_psi = None if vouched is None else psi(vouched, current).tolist()
+    since_js = None if vouched is None else jensen_shannon(vouched, current).tolist()
     found = []
     for i, profile in enumerate(profiles):
-        for statistic, distance, least, floor in (
-            ("psi", by_psi[i], limits.psi, profile.psi_floor),
-            ("jensen_shannon", by_js[i], limits.js, profile.js_floor),
+        for statistic, distance, since, least, floor in (
+            ("psi", by_psi[i], since_psi and since_psi[i], limits.psi, profile.psi_floor),
+            ("jensen_shannon", by_js[i], since_js and since_js[i], limits.js, profile.js_floor),
         ):
             threshold = max(least, limits.floor_factor * floor)
+            excuse = _excuse(profile, distance > threshold, since, threshold, floor > least)
             verdict = verdict_of(distance, threshold, ticks.n_rows, limits.min_rows)
             found.append(
                 Finding(
@@ -162,9 +174,9 @@ def _compare(
                     n=ticks.n_rows,
                     model_version=at.model_version,
                     share=at.share,
-                    detail=_kind(profile),
+                    detail=excuse,
                     mark=at.mark,
-                    by_construction=profile.is_ageing or profile.is_calendar,
+                    by_construction=bool(excuse),
                 )
             )
     return found
@@ -266,10 +278,15 @@ def _as_of(outcomes: Outcomes) -> str:
     return f"as-of days {outcomes.days[0]} to {outcomes.days[-1]}"
 
 
-def _kind(profile: Profile) -> str:
+def _excuse(profile: Profile, is_far: bool, since: float | None, threshold: float, is_unsettled: bool) -> str:
+    """Why the distance, if it is far, does not speak for a new model; "" when it does."""
     if profile.is_calendar:
         return "calendar: moves by construction"
-    return "ageing: moves by construction" if profile.is_ageing else ""
+    if profile.is_ageing:
+        return "ageing: moves by construction"
+    if is_far and since is not None:
+        return "" if since > threshold else "crept: no such move since the newest labels, which show no loss"
+    return "unsettled: moved as much in the reference" if is_far and is_unsettled else ""
 
 
 def _or_zero(value: float) -> float:

@@ -1,15 +1,18 @@
 """The compiled heart: find a customer's row, tick it, apply an event, take a feature row.
 
-Table-driven: every number that depends on the workload comes from a `Plan`, so one compile serves all workloads. State is one run of
-bytes per partition seen as int64 (``s64``), int32 (``s32``) and uint8 (``s8``).
-Not here: decoding (`decode_kernel`), merging (`merge_kernel`), scores and alerts (`decide_kernel`), features (`feature_kernel`).
+Table-driven: every number that depends on the workload comes from a `Plan`, so one compile serves all workloads.
+State is one run of bytes per partition seen as int64 (``s64``), int32 (``s32``) and uint8 (``s8``).
+Not here: decoding (`decode_kernel`), merging (`merge_kernel`), scores and alerts (`decide_kernel`), features
+(`feature_kernel`).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from schemas.compiled import compiled
+from schemas.compiled import Array, Integer, compiled
 from stream_app import opcodes as op
 from stream_app.feature_kernel import take_features
 from stream_app.key_kernel import find_slot, murmur2_partition
@@ -21,7 +24,6 @@ from stream_app.opcodes import (
     RULE_HORIZON_DAYS,
     RULE_I32_AT,
     RULE_IDLE,
-    RULE_KEY_BYTES,
     RULE_LABEL,
     RULE_MEMORY_AT,
     RULE_MEMORY_DAYS,
@@ -38,7 +40,9 @@ ALL_EVENTS = 1 << 31  # in SAMPLE: every event row is due; below, that share of 
 
 
 @compiled
-def _advance(s64, s32, e64, e32, rings, old_day, new_day):
+def _advance(
+    s64: Array, s32: Array, e64: Integer, e32: Integer, rings: Array, old_day: Integer, new_day: Integer
+) -> None:
     """Move every ring's head from ``old_day`` to ``new_day``, clearing the tiles that come into view."""
     for j in range(rings.shape[0]):
         region, at, length, tile_days, clear = rings[j, 0], rings[j, 1], rings[j, 2], rings[j, 3], rings[j, 4]
@@ -56,7 +60,20 @@ def _advance(s64, s32, e64, e32, rings, old_day, new_day):
 
 
 @compiled
-def _update(s64, s32, e64, e32, kind, day, time, id_hash, values, kind_ptr, ops, rings):
+def _update(
+    s64: Array,
+    s32: Array,
+    e64: Integer,
+    e32: Integer,
+    kind: Integer,
+    day: Integer,
+    time: Integer,
+    id_hash: Array,
+    values: Array,
+    kind_ptr: Array,
+    ops: Array,
+    rings: Array,
+) -> Any:
     """Apply one event to the event part; False when a sum would overflow."""
     head = s64[e64 + op.ROW_DAY]
     if head == op.NONE or day > head:
@@ -111,7 +128,7 @@ def _update(s64, s32, e64, e32, kind, day, time, id_hash, values, kind_ptr, ops,
 
 
 @compiled
-def _keep_last(s64, at, time, id_hash, value):
+def _keep_last(s64: Array, at: Integer, time: Integer, id_hash: Array, value: Integer) -> None:
     """Keep the greatest (time, hash, value): the same whatever the order of arrival."""
     if time > s64[at]:
         newer = True
@@ -128,7 +145,7 @@ def _keep_last(s64, at, time, id_hash, value):
 
 
 @compiled
-def is_live(s64, e64, as_of, rule):
+def is_live(s64: Array, e64: Integer, as_of: Integer, rule: Array) -> Any:
     """Whether the customer is live at ``as_of``: started, not ended since, not idle, not lapsed.
 
     A clock that is ahead by minutes may stamp a start after ``as_of``: who had started before stays live.
@@ -145,7 +162,7 @@ def is_live(s64, e64, as_of, rule):
 
 
 @compiled
-def _outcome(s64, e64, scored_at, horizon_end, rule):
+def _outcome(s64: Array, e64: Integer, scored_at: Integer, horizon_end: Integer, rule: Array) -> Any:
     """1 when the label came true in (scored_at, horizon_end], by what the row knows now."""
     label = s64[e64 + op.LABEL]
     if rule[RULE_LABEL] == op.INACTIVITY:
@@ -157,7 +174,17 @@ def _outcome(s64, e64, scored_at, horizon_end, rule):
 
 
 @compiled
-def _remember_outcomes(s64, s8, slot, row64, row8, day, rule, control, outcomes):
+def _remember_outcomes(
+    s64: Array,
+    s8: Array,
+    slot: Integer,
+    row64: Integer,
+    row8: Integer,
+    day: Integer,
+    rule: Array,
+    control: Array,
+    outcomes: Array,
+) -> None:
     """Settle the tick scores whose horizon has passed by ``day``; free their place for the days to come."""
     e64 = slot * row64 + rule[RULE_EVENT_AT]
     ring = slot * row8 + rule[RULE_MEMORY_AT]
@@ -176,7 +203,22 @@ def _remember_outcomes(s64, s8, slot, row64, row8, day, rule, control, outcomes)
 
 
 @compiled
-def _emit(s64, s32, slot, row64, as_of, row_kind, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x):
+def _emit(
+    s64: Array,
+    s32: Array,
+    slot: Integer,
+    row64: Integer,
+    as_of: Integer,
+    row_kind: Integer,
+    rule: Array,
+    fops: Array,
+    fscale: Array,
+    zone: Array,
+    control: Array,
+    out_rows: Array,
+    out_stamps: Array,
+    out_x: Array,
+) -> None:
     """Put a feature row into the batch to be scored."""
     n = control[N_OUT]
     e64 = slot * row64 + rule[RULE_EVENT_AT]
@@ -191,7 +233,7 @@ def _emit(s64, s32, slot, row64, as_of, row_kind, rule, fops, fscale, zone, cont
 
 
 @compiled
-def _has_open_alert(s64, decision, rule):
+def _has_open_alert(s64: Array, decision: Integer, rule: Array) -> Any:
     for r in range(rule[RULE_N_RULES]):
         if s64[decision + op.N_DECISION + r * op.N_RULE + op.OPEN_SINCE] != 0:
             return True
@@ -199,7 +241,24 @@ def _has_open_alert(s64, decision, rule):
 
 
 @compiled
-def _tick(s64, s32, s8, slot, row64, day, rule, fops, fscale, zone, control, tick_days, out_rows, out_stamps, out_x, outcomes):
+def _tick(
+    s64: Array,
+    s32: Array,
+    s8: Array,
+    slot: Integer,
+    row64: Integer,
+    day: Integer,
+    rule: Array,
+    fops: Array,
+    fscale: Array,
+    zone: Array,
+    control: Array,
+    tick_days: Array,
+    out_rows: Array,
+    out_stamps: Array,
+    out_x: Array,
+    outcomes: Array,
+) -> None:
     """The daily tick of one row: outcomes that matured, then a feature row as of the day's 00:00."""
     decision = slot * row64 + rule[RULE_DECISION_AT]
     _remember_outcomes(s64, s8, slot, row64, row64 * 8, day, rule, control, outcomes)
@@ -216,8 +275,10 @@ def _tick(s64, s32, s8, slot, row64, day, rule, fops, fscale, zone, control, tic
 
 
 @compiled
-def _is_forgotten(s64, e64, decision, day, rule):
-    """Whether the tick of ``day`` drops the row: silent for longer than ``forget_after``, no longer live, no alert to close."""
+def _is_forgotten(s64: Array, e64: Integer, decision: Integer, day: Integer, rule: Array) -> Any:
+    """Whether the tick of ``day`` drops the row: silent for longer than ``forget_after``, no longer live, no alert to
+    close.
+    """
     as_of = day * op.DAY_MS
     if as_of - s64[e64 + op.LAST] <= rule[RULE_FORGET] or is_live(s64, e64, as_of, rule):
         return False
@@ -225,14 +286,23 @@ def _is_forgotten(s64, e64, decision, day, rule):
 
 
 @compiled
-def _wanted(days, day):
+def _wanted(days: Array, day: Integer) -> Any:
     """Whether ``day`` is in the ascending array ``days``."""
     place = np.searchsorted(days, day)
     return place < len(days) and days[place] == day
 
 
 @compiled
-def _score_point(s64, e64, decision, kind, time, as_of, urgent, rule):
+def _score_point(
+    s64: Array,
+    e64: Integer,
+    decision: Integer,
+    kind: Integer,
+    time: Integer,
+    as_of: Integer,
+    urgent: Array,
+    rule: Array,
+) -> Any:
     """Row kind of a score taken at this event, or -1."""
     step = time // rule[RULE_SCORE_EVERY]
     is_new_step = step > s64[decision + op.STEP]
@@ -246,8 +316,10 @@ def _score_point(s64, e64, decision, kind, time, as_of, urgent, rule):
 
 
 @compiled
-def _is_sampled(key_hash, as_of, control):
-    """Whether an event row is due: all of them in the stream, a seeded sample (by customer and moment) in a recording."""
+def _is_sampled(key_hash: Array, as_of: Integer, control: Array) -> Any:
+    """Whether an event row is due: all of them in the stream, a seeded sample (by customer and moment) in a
+    recording.
+    """
     if control[SAMPLE] >= ALL_EVENTS:
         return True
     h = np.uint64(key_hash) ^ (np.uint64(as_of) * np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64(control[SEED])
@@ -257,7 +329,19 @@ def _is_sampled(key_hash, as_of, control):
 
 
 @compiled
-def _start_row(s64, s8, slot, row64, keys, at, length, key_hash, initial, day, rule):
+def _start_row(
+    s64: Array,
+    s8: Array,
+    slot: Integer,
+    row64: Integer,
+    keys: Array,
+    at: Integer,
+    length: Integer,
+    key_hash: Array,
+    initial: Array,
+    day: Integer,
+    rule: Array,
+) -> None:
     """Turn a free slot into the row of a new customer."""
     row = slot * row64
     for j in range(row64):
@@ -279,47 +363,48 @@ def _start_row(s64, s8, slot, row64, keys, at, length, key_hash, initial, day, r
 
 @compiled
 def apply(
-    start,
-    order,
-    source,
-    status,
-    event_time,
-    known_time,
-    kind,
-    id_hash,
-    key_hash,
-    key_at,
-    key_len,
-    offset,
-    values,
-    keys,
-    s64,
-    s32,
-    s8,
-    row64,
-    dirty,
-    index,
-    free,
-    control,
-    rule,
-    initial,
-    kind_ptr,
-    ops,
-    rings,
-    urgent,
-    fops,
-    fscale,
-    zone,
-    tick_days,
-    out_rows,
-    out_stamps,
-    out_x,
-    outcomes,
-):
+    start: Integer,
+    order: Array,
+    source: Array,
+    status: Array,
+    event_time: Array,
+    known_time: Array,
+    kind: Array,
+    id_hash: Array,
+    key_hash: Array,
+    key_at: Array,
+    key_len: Array,
+    offset: Array,
+    values: Array,
+    keys: Array,
+    s64: Array,
+    s32: Array,
+    s8: Array,
+    row64: Integer,
+    dirty: Array,
+    index: Array,
+    free: Array,
+    control: Array,
+    rule: Array,
+    initial: Array,
+    kind_ptr: Array,
+    ops: Array,
+    rings: Array,
+    urgent: Array,
+    fops: Array,
+    fscale: Array,
+    zone: Array,
+    tick_days: Array,
+    out_rows: Array,
+    out_stamps: Array,
+    out_x: Array,
+    outcomes: Array,
+) -> Any:
     """Apply events ``order[start:]`` one after the other; return how far it came.
 
-    Stops early when the rows to be scored, the outcomes or the slots are full, or (``control[FAILED]``) a sum would overflow. ``status``
-    becomes APPLIED, or REFUSED + reason when a new customer's key does not belong to this partition.
+    Stops early when the rows to be scored, the outcomes or the slots are full, or (``control[FAILED]``) a sum would
+    overflow. ``status`` becomes APPLIED, or REFUSED + reason when a new customer's key does not belong to this
+    partition.
     """
     room = len(out_rows) - 3
     outcome_room = len(outcomes) - 3 * rule[RULE_MEMORY_DAYS]
@@ -351,9 +436,43 @@ def apply(
         e64 = slot * row64 + rule[RULE_EVENT_AT]
         if s64[decision + op.TICK_DAY] < today:
             if s64[decision + op.TICK_DAY] < control[CLOCK_DAY]:
-                _tick(s64, s32, s8, slot, row64, control[CLOCK_DAY], rule, fops, fscale, zone, control, tick_days, out_rows, out_stamps, out_x, outcomes)  # fmt: skip
+                _tick(
+                    s64,
+                    s32,
+                    s8,
+                    slot,
+                    row64,
+                    control[CLOCK_DAY],
+                    rule,
+                    fops,
+                    fscale,
+                    zone,
+                    control,
+                    tick_days,
+                    out_rows,
+                    out_stamps,
+                    out_x,
+                    outcomes,
+                )
             if s64[decision + op.TICK_DAY] < known_day:
-                _tick(s64, s32, s8, slot, row64, known_day, rule, fops, fscale, zone, control, tick_days, out_rows, out_stamps, out_x, outcomes)  # fmt: skip
+                _tick(
+                    s64,
+                    s32,
+                    s8,
+                    slot,
+                    row64,
+                    known_day,
+                    rule,
+                    fops,
+                    fscale,
+                    zone,
+                    control,
+                    tick_days,
+                    out_rows,
+                    out_stamps,
+                    out_x,
+                    outcomes,
+                )
             if _is_forgotten(s64, e64, decision, today, rule):  # as a sweep would have done: the same without one
                 _start_row(s64, s8, slot, row64, keys, key_at[i], key_len[i], key_hash[i], initial, today, rule)
         dirty[slot] = 1
@@ -369,33 +488,50 @@ def apply(
         row_kind = _score_point(s64, e64, decision, k, time, as_of, urgent, rule)
         if row_kind >= 0:
             if _is_sampled(key_hash[i], as_of, control):
-                _emit(s64, s32, slot, row64, as_of, row_kind, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
+                _emit(
+                    s64,
+                    s32,
+                    slot,
+                    row64,
+                    as_of,
+                    row_kind,
+                    rule,
+                    fops,
+                    fscale,
+                    zone,
+                    control,
+                    out_rows,
+                    out_stamps,
+                    out_x,
+                )
         elif rule[RULE_N_RULES] > 0 and s64[e64 + op.END] == time and not is_live(s64, e64, as_of, rule):
             # whether an alert is open is known after `decide` alone: it may have opened a few rows above
-            _emit(s64, s32, slot, row64, as_of, op.ENDED, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
+            _emit(
+                s64, s32, slot, row64, as_of, op.ENDED, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x
+            )
     return len(order)
 
 
 @compiled
 def sweep(
-    first,
-    last,
-    s64,
-    s32,
-    s8,
-    row64,
-    dirty,
-    control,
-    rule,
-    fops,
-    fscale,
-    zone,
-    tick_days,
-    out_rows,
-    out_stamps,
-    out_x,
-    outcomes,
-):
+    first: Integer,
+    last: Integer,
+    s64: Array,
+    s32: Array,
+    s8: Array,
+    row64: Integer,
+    dirty: Array,
+    control: Array,
+    rule: Array,
+    fops: Array,
+    fscale: Array,
+    zone: Array,
+    tick_days: Array,
+    out_rows: Array,
+    out_stamps: Array,
+    out_x: Array,
+    outcomes: Array,
+) -> Any:
     """Tick the slots ``[first, last)`` that have not had the clock day's tick; return how far it came.
 
     A row that is forgotten is zeroed: its slot is free again.
@@ -411,7 +547,24 @@ def sweep(
         if control[N_OUT] > room or control[N_OUTCOMES] > outcome_room:
             return slot
         dirty[slot] = 1
-        _tick(s64, s32, s8, slot, row64, day, rule, fops, fscale, zone, control, tick_days, out_rows, out_stamps, out_x, outcomes)  # fmt: skip
+        _tick(
+            s64,
+            s32,
+            s8,
+            slot,
+            row64,
+            day,
+            rule,
+            fops,
+            fscale,
+            zone,
+            control,
+            tick_days,
+            out_rows,
+            out_stamps,
+            out_x,
+            outcomes,
+        )
         if _is_forgotten(s64, e64, decision, day, rule):
             for j in range(row64):
                 s64[slot * row64 + j] = 0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from schemas.compiled import compiled
+from schemas.compiled import Array, Integer, compiled
 
 
 @compiled
-def hash_bytes(data, at, length):
+def hash_bytes(data: Array, at: Integer, length: Integer) -> Any:
     """64-bit hash of ``data[at:at + length]`` (multiply and fold, eight bytes a step), as int64."""
     h = np.uint64(0x9E3779B97F4A7C15) ^ (np.uint64(length) * np.uint64(0xC2B2AE3D27D4EB4F))
     p = at
@@ -25,8 +27,20 @@ def hash_bytes(data, at, length):
 
 
 @compiled
-def find_slot(s64, s8, index, row64, keys, at, length, key_hash, event_at):
-    """(slot or -1, place in ``index``): open addressing with linear steps; ``index`` has 2^k places and holds -1 where empty."""
+def find_slot(
+    s64: Array,
+    s8: Array,
+    index: Array,
+    row64: Integer,
+    keys: Array,
+    at: Integer,
+    length: Integer,
+    key_hash: Array,
+    event_at: Integer,
+) -> Any:
+    """(slot or -1, place in ``index``): open addressing with linear steps; ``index`` has 2^k places and holds -1
+    where empty.
+    """
     mask = np.uint64(len(index) - 1)
     place = np.uint64(key_hash) & mask
     while True:
@@ -46,7 +60,7 @@ def find_slot(s64, s8, index, row64, keys, at, length, key_hash, event_at):
 
 
 @compiled
-def fill_index(s64, index, row64, n_slots, event_at):
+def fill_index(s64: Array, index: Array, row64: Integer, n_slots: Integer, event_at: Integer) -> None:
     """Enter every taken slot below ``n_slots`` into the empty ``index``."""
     mask = np.uint64(len(index) - 1)
     for slot in range(n_slots):
@@ -59,7 +73,7 @@ def fill_index(s64, index, row64, n_slots, event_at):
 
 
 @compiled
-def murmur2_partition(data, at, length, n_partitions):
+def murmur2_partition(data: Array, at: Integer, length: Integer, n_partitions: Integer) -> Any:
     """Partition of a key as Kafka's Java clients choose it: the positive part of murmur2, modulo."""
     m = np.uint32(0x5BD1E995)
     h = np.uint32(0x9747B28C) ^ np.uint32(length)
@@ -90,7 +104,7 @@ def murmur2_partition(data, at, length, n_partitions):
 
 
 @compiled
-def gather_keys(data, at, length, out):
+def gather_keys(data: Array, at: Array, length: Array, out: Array) -> None:
     """Copy the keys at ``at`` one behind the other into ``out``."""
     p = 0
     for i in range(len(at)):

@@ -1,21 +1,37 @@
-"""Order in which the sources of a partition are read, and which records are duplicates: both functions of the logs alone."""
+"""Order in which the sources of a partition are read, and which records are duplicates: both functions of the logs
+alone.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from schemas.compiled import compiled
+from schemas.compiled import Array, Integer, compiled
 from stream_app import opcodes as op
 
 
 @compiled
-def merge_by_known_time(known_time, status, begin, end, is_caught_up, clock_ms, is_one_day, order, runs):
+def merge_by_known_time(
+    known_time: Array,
+    status: Array,
+    begin: Array,
+    end: Array,
+    is_caught_up: Array,
+    clock_ms: Integer,
+    is_one_day: Integer,
+    order: Array,
+    runs: Array,
+) -> Any:
     """Merge sources by known time, in offset order within a source, ties to the lower source.
 
-    Source s lies at ``[begin[s], end[s])`` of the columns. It never runs ahead of a source that is empty here and not caught up, and
-    stops before the first event known at or after ``clock_ms``, when the next clock record says that. Refused records go first: they have no time.
-    With ``is_one_day`` it stops at the midnight after the first event: decisions of a day are settled before its ticks are taken.
-    ``begin`` is moved on. Returns (number of positions in ``order``, number of (source, count) in ``runs``, True when stopped by the clock).
+    Source s lies at ``[begin[s], end[s])`` of the columns. It never runs ahead of a source that is empty here and not
+    caught up, and stops before the first event known at or after ``clock_ms``, when the next clock record says that.
+    Refused records go first: they have no time. With ``is_one_day`` it stops at the midnight after the first event:
+    decisions of a day are settled before its ticks are taken.
+    ``begin`` is moved on. Returns (number of positions in ``order``, number of (source, count) in ``runs``, True when
+    stopped by the clock).
     """
     n = 0
     n_runs = 0
@@ -52,11 +68,13 @@ def merge_by_known_time(known_time, status, begin, end, is_caught_up, clock_ms, 
 
 
 @compiled
-def mark_duplicates(id_hash, offset, status, window, ring, table_hash, table_offset):
+def mark_duplicates(
+    id_hash: Array, offset: Array, status: Array, window: Integer, ring: Array, table_hash: Array, table_offset: Array
+) -> None:
     """Mark events whose id was seen within the preceding ``window`` offsets of this topic-partition.
 
-    ``ring`` holds the hash at offset modulo its length (0: none); the tables are an open-addressing index from hash to newest offset
-    (-1: empty), with at least twice the places. A refused record leaves no hash.
+    ``ring`` holds the hash at offset modulo its length (0: none); the tables are an open-addressing index from hash
+    to newest offset (-1: empty), with at least twice the places. A refused record leaves no hash.
     """
     mask = np.uint64(len(table_hash) - 1)
     for i in range(len(offset)):

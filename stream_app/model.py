@@ -123,7 +123,9 @@ class BoosterModel:
         self.trees = self._compiled_trees()
 
     def margin(self, x: Floats32) -> Floats32:
-        """Log-odds before calibration, (n,) float32: XGBoost's own bits, by the compiled walk where it covers the model."""
+        """Log-odds before calibration, (n,) float32: XGBoost's own bits, by the compiled walk where it covers the
+        model.
+        """
         return self._library_margin(x) if self.trees is None else self.trees.margin(x)
 
     def _library_margin(self, x: Floats32) -> Floats32:

@@ -1,8 +1,9 @@
 """When is a new model called for? A retrain policy takes the day's findings and answers with a decision or None.
 
 Two kinds of evidence count: the performance on matured labels (at once, its interval is wide enough for daily looks),
-and a covariate that stayed drifted over several judged days. Broken-upstream findings of the fast loop never count: a
-model trained on broken data is worse. Not inside: the verdicts themselves (judge.py).
+and a covariate that stayed drifted over several judged days while no label could tell what it costs. Broken-upstream
+findings of the fast loop never count: a model trained on broken data is worse. Not inside: the verdicts themselves
+(judge.py).
 """
 
 from __future__ import annotations

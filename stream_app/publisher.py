@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,19 @@ from schemas.settings import Settings
 
 BATCH_BYTES = 900_000
 SINGLE_BYTES = 16 * 1024 * 1024
+
+
+def _security(settings: Settings) -> dict[str, Any]:
+    """How aiokafka is told to reach a secured broker."""
+    if settings.security_protocol == "PLAINTEXT":
+        return {}
+    found: dict[str, Any] = {"security_protocol": settings.security_protocol}
+    if settings.security_protocol.endswith("SSL"):
+        found["ssl_context"] = ssl.create_default_context(cafile=settings.ssl_ca_file or None)
+    if settings.sasl_mechanism:
+        found["sasl_mechanism"] = settings.sasl_mechanism
+        found["sasl_plain_username"], found["sasl_plain_password"] = settings.sasl_username, settings.sasl_password
+    return found
 
 
 class Publisher:
@@ -32,6 +46,7 @@ class Publisher:
             linger_ms=0,
             acks="all",
             request_timeout_ms=30_000,
+            **_security(self.settings),
         )
         try:
             await self._producer.start()
@@ -58,6 +73,7 @@ class Publisher:
                 if batch.append(key=key, value=value, timestamp=None) is None:
                     if batch.record_count():
                         futures.append(await self._producer.send_batch(batch, topic, partition=partition))
+                        await asyncio.sleep(0)  # a checkpoint of millions of scores must not stall the stream
                         batch = self._producer.create_batch()
                     if batch.append(key=key, value=value, timestamp=None) is None:
                         raise BrokerError(

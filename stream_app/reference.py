@@ -40,7 +40,7 @@ class Column(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """Bins and counts of one feature, or of the score (then `edges` is empty: equal bins of 0..1).
+    """Bins and counts of one feature, or of the score (then `edges` is empty: see `bins.score_bins`).
 
     `psi_floor` and `js_floor` are the largest distances of one week of the reference against all of it.
     """
@@ -218,7 +218,7 @@ def _bin_means(scores: NDArray[Any]) -> Floats:
     bins = score_bins(scores)
     n = np.bincount(bins, minlength=N_SCORE_BINS)
     total = np.bincount(bins, weights=np.asarray(scores, dtype=np.float64), minlength=N_SCORE_BINS)
-    middle = (np.arange(N_SCORE_BINS) + 0.5) / N_SCORE_BINS
+    middle = ((np.arange(N_SCORE_BINS) + 0.5) / N_SCORE_BINS) ** 2  # bins are steps of the root
     return np.where(n > 0, total / np.maximum(n, 1), middle)
 
 

@@ -84,11 +84,11 @@ class Scorer:
     def _run(
         self, state: PartitionState, due: DueRows, active: ActiveModel, outputs: Outputs, summary: SummaryBuilder
     ) -> None:
-        kinds = np.minimum(due.rows[:, 2], op.URGENT)
+        kinds = np.where(due.rows[:, 2] == op.ENDED, op.TICK, due.rows[:, 2])
         scores = active.model.score(due.x, kinds)
         self.n_scored += len(scores)
         why = np.zeros(len(scores), np.int64)
-        actions = np.zeros((len(scores) * max(1, self.plan.n_rules), 4), np.int64)
+        actions = np.zeros((len(scores) * max(1, self.plan.n_rules), 5), np.int64)
         thresholds = active.model.thresholds
         n = decide(
             due.rows, scores, thresholds, self._limits(thresholds), MOVED_MICROS, state.s64, state.s8, state.row64,
@@ -143,14 +143,14 @@ class Scorer:
         actions: Int64s,
         outputs: Outputs,
     ) -> None:
-        published = actions[due.rows[actions[:, 0], 1] >= self.live_from_ms]
+        published = actions[actions[:, 4] >= self.live_from_ms]
         self.alerts.silent += len(actions) - len(published)
         if not len(published):
             return
         keys = state.customer_ids(due.rows[published[:, 0], 0])
         reasons = self._reasons(due, active, published)
-        for (i, r, action, episode), key, why in zip(published.tolist(), keys, reasons, strict=True):
-            row_kind = min(int(due.rows[i, 2]), op.URGENT) if due.rows[i, 2] != op.ENDED else op.TICK
+        for (i, r, action, episode, _), key, why in zip(published.tolist(), keys, reasons, strict=True):
+            row_kind = int(due.rows[i, 2]) if due.rows[i, 2] != op.ENDED else op.TICK
             record = self._alert(key, r, action, episode, int(due.rows[i, 1]), row_kind, float(scores[i]), active, why)
             outputs.add(self.prefix + "alerts", key, self.codec.encode("alert", record))
         self.alerts.opened += int((published[:, 2] == OPENED).sum())

@@ -158,12 +158,44 @@ class PartitionState:
         while True:
             done = int(
                 kernel.apply(
-                    start, order, c.source, c.status, c.event_time, c.known_time, c.kind, c.id_hash, c.key_hash, c.key_at,
-                    c.key_len, c.offset, c.values, c.keys, self.s64, self.s32, self.s8, self.row64, self.dirty, self.index,
-                    self.free, self.control, p.rule, p.initial, p.kind_ptr, p.ops, p.rings, p.urgent, p.fops, p.fscale,
-                    p.zone, self.tick_days, self._rows, self._stamps, self._x, self._outcomes,
+                    start,
+                    order,
+                    c.source,
+                    c.status,
+                    c.event_time,
+                    c.known_time,
+                    c.kind,
+                    c.id_hash,
+                    c.key_hash,
+                    c.key_at,
+                    c.key_len,
+                    c.offset,
+                    c.values,
+                    c.keys,
+                    self.s64,
+                    self.s32,
+                    self.s8,
+                    self.row64,
+                    self.dirty,
+                    self.index,
+                    self.free,
+                    self.control,
+                    p.rule,
+                    p.initial,
+                    p.kind_ptr,
+                    p.ops,
+                    p.rings,
+                    p.urgent,
+                    p.fops,
+                    p.fscale,
+                    p.zone,
+                    self.tick_days,
+                    self._rows,
+                    self._stamps,
+                    self._x,
+                    self._outcomes,
                 )
-            )  # fmt: skip
+            )
             if self.control[kernel.FAILED]:
                 i = int(order[done])
                 raise OverflowStop(p.workload.topics[int(c.source[i])].name, int(c.offset[i]))
@@ -183,10 +215,25 @@ class PartitionState:
         p = self.plan
         return int(
             kernel.sweep(
-                first, min(last, self.n_slots), self.s64, self.s32, self.s8, self.row64, self.dirty, self.control, p.rule,
-                p.fops, p.fscale, p.zone, self.tick_days, self._rows, self._stamps, self._x, self._outcomes,
+                first,
+                min(last, self.n_slots),
+                self.s64,
+                self.s32,
+                self.s8,
+                self.row64,
+                self.dirty,
+                self.control,
+                p.rule,
+                p.fops,
+                p.fscale,
+                p.zone,
+                self.tick_days,
+                self._rows,
+                self._stamps,
+                self._x,
+                self._outcomes,
             )
-        )  # fmt: skip
+        )
 
     def end_sweep(self) -> None:
         """Give freed slots back; call after the last slot was swept."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from stream_app.releases import ModelSchedule
 
 if TYPE_CHECKING:
-    from stream_app.checkpoint import Checkpoint
     from stream_app.worker import Owned
 
 
@@ -30,8 +29,8 @@ class Status:
     _at: float = field(default_factory=time.monotonic)
     _rate: float = 0.0
 
-    def wrote(self, checkpoint: Checkpoint, n_bytes: int) -> None:
-        """Count a finished checkpoint."""
+    def wrote(self, n_bytes: int) -> None:
+        """Count a finished checkpoint and the bytes of rows in it."""
         self.n_checkpoints += 1
         self.state_bytes_written += n_bytes
 

@@ -33,62 +33,74 @@ class SummaryBuilder:
         self._n_features = plan.n_features
         self.step: int | None = None
         self._open = self._empty_step()
+        self._scored: dict[int, Int64s] = {}  # step -> number of scores and their sum in millionths
         self._done: list[dict[str, Any]] = []
         self._days: dict[tuple[int, str], dict[str, Any]] = {}
         self._outcomes: dict[tuple[int, str], Int64s] = {}
         self._closed_days = -1
 
     def _empty_step(self) -> Int64s:
-        return np.zeros(self._n_kinds + 3 * self._n_values + len(REASONS) + 2, np.int64)
+        return np.zeros(self._n_kinds + 3 * self._n_values + len(REASONS), np.int64)
 
     def events(self, columns: Columns, order: Int64s) -> None:
-        """Count the events of a batch, in order, once their statuses are final."""
+        """Count the events of a batch, in order, once their statuses are final.
+
+        A step is ``known_time // step_ms`` and never goes back: what was known earlier, and what was refused (its times
+        may say anything), counts in the newest step so far.
+        """
         if not len(order):
             return
-        statuses = columns.status[order]
-        known = columns.known_time[order][statuses < op.REFUSED]
-        newest = int(known.max()) // self.step_ms if len(known) else self.step
-        if newest is None:
-            newest = int(columns.known_time[order].max()) // self.step_ms
-        first = self.step if self.step is not None else (int(known.min()) // self.step_ms if len(known) else newest)
-        first = min(first, newest)
+        numbers = columns.known_time[order] // self.step_ms
+        numbers[columns.status[order] >= op.REFUSED] = op.NONE
+        numbers[0] = max(int(numbers[0]), op.NONE if self.step is None else self.step)
+        seen, rows = np.unique(np.maximum.accumulate(numbers), return_inverse=True)
         width = self._n_kinds + 3 * self._n_values
-        steps = np.zeros((max(newest, first) - first + 1, width), np.int64)
-        refused = np.zeros((len(steps), len(REASONS)), np.int64)
+        steps = np.zeros((len(seen), width), np.int64)
+        refused = np.zeros((len(seen), len(REASONS)), np.int64)
         count_steps(
-            order, columns.status, columns.source, columns.known_time, columns.kind, columns.values, self._field_at,
-            self._n_fields, self.step_ms, first, steps, refused,
+            order, rows, columns.status, columns.source, columns.kind, columns.values, self._field_at, self._n_fields,
+            steps, refused,
         )  # fmt: skip
-        self._advance(first)
-        for step in range(first, first + len(steps)):
-            self._advance(step)
-            self._open[:width] += steps[step - first]
-            self._open[width : width + len(REASONS)] += refused[step - first]
+        for row, step in enumerate(seen.tolist()):
+            if step != op.NONE:
+                self._advance(step)
+            self._open[:width] += steps[row]
+            self._open[width:] += refused[row]
 
     def _advance(self, step: int) -> None:
-        if self.step is not None and step > self.step and self._open.any():
-            self._done.append(self._step_record(self.step, self._open))
-            self._open = self._empty_step()
+        """Close the open step when a later one begins."""
+        if self.step is not None and step > self.step:
+            scored = [number for number in self._scored if number <= self.step]
+            sums = np.sum([self._scored.pop(number) for number in scored], axis=0) if scored else np.zeros(2, np.int64)
+            if self._open.any() or sums.any():
+                self._done.append(self._step_record(self.step, self._open, sums))
+                self._open = self._empty_step()
         self.step = step if self.step is None else max(step, self.step)
 
-    def _step_record(self, step: int, numbers: Int64s) -> dict[str, Any]:
-        cuts = np.cumsum([self._n_kinds, self._n_values, self._n_values, self._n_values, len(REASONS)])
-        kinds, nulls, sums, present, refused, scores = (part.tolist() for part in np.split(numbers, cuts))
+    def _step_record(self, step: int, numbers: Int64s, scores: Int64s) -> dict[str, Any]:
+        cuts = np.cumsum([self._n_kinds, self._n_values, self._n_values, self._n_values])
+        kinds, nulls, sums, present, refused = (part.tolist() for part in np.split(numbers, cuts))
         return {
             "start_ms": step * self.step_ms, "n_events": kinds, "n_refused": refused, "n_null": nulls, "sums": sums,
-            "n_values": present, "n_scores": scores[0], "score_micros": scores[1],
+            "n_values": present, "n_scores": int(scores[0]), "score_micros": int(scores[1]),
         }  # fmt: skip
 
     def scores(self, rows: Int64s, scores: Floats32, x: Floats32, version: str, edges: Floats32 | None) -> None:
         """Count the scores of a batch of due rows; tick rows go into their day's histograms."""
-        scored = rows[:, 2] != op.ENDED
-        micros = np.rint(scores[scored].astype(np.float64) * 1e6).astype(np.int64)
-        self._open[-2] += len(micros)
-        self._open[-1] += int(micros.sum())
         ticks = rows[:, 2] == op.TICK
+        self._count_scores(rows, scores, ticks)
         for day in np.unique(rows[ticks, 1] // op.DAY_MS).tolist():
             chosen = ticks & (rows[:, 1] == day * op.DAY_MS)
             self._count_day(day, version, x[chosen], rows[chosen], scores[chosen], edges)
+
+    def _count_scores(self, rows: Int64s, scores: Floats32, ticks: npt.NDArray[np.bool_]) -> None:
+        """By the step of the moment: an event row's is just after its event, a tick's is the step that begins there."""
+        micros = np.rint(scores.astype(np.float64) * 1e6).astype(np.int64)
+        numbers = np.where(ticks, rows[:, 1], rows[:, 1] - 1) // self.step_ms
+        scored = rows[:, 2] != op.ENDED
+        for number in np.unique(numbers[scored]).tolist():
+            mine = micros[scored & (numbers == number)]
+            self._scored[number] = (*self._scored.get(number, np.zeros(2, np.int64)), len(mine), int(mine.sum()))
 
     def _count_day(
         self, day: int, version: str, x: Floats32, rows: Int64s, scores: Floats32, edges: Floats32 | None
@@ -148,12 +160,16 @@ class SummaryBuilder:
             [day, version, d["n_rows"], d["histograms"].ravel().tolist(), d["scores"].tolist()]
             for (day, version), d in self._days.items()
         ]
-        return {"step": self.step, "open": self._open.tolist(), "days": days, "closed": self._closed_days}
+        scored = [[step, *sums.tolist()] for step, sums in self._scored.items()]
+        return {
+            "step": self.step, "open": self._open.tolist(), "scored": scored, "days": days, "closed": self._closed_days,
+        }  # fmt: skip
 
     def restore(self, snapshot: dict[str, Any]) -> None:
         """Go on from a `snapshot` taken after `take`."""
         self.step, self._closed_days = snapshot["step"], snapshot["closed"]
         self._open = np.array(snapshot["open"], np.int64)
+        self._scored = {step: np.array(sums, np.int64) for step, *sums in snapshot["scored"]}
         self._done, self._outcomes = [], {}
         self._days = {
             (day, version): {

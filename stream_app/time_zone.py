@@ -8,16 +8,16 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-FIRST_YEAR, LAST_YEAR = 2000, 2100
+FIRST_YEAR, LAST_YEAR = 1990, 2100
 
 
 def offset_table(timezone: str) -> npt.NDArray[np.int64]:
     """Transitions of ``timezone`` as (n, 2): from this UTC millisecond on, the offset in milliseconds.
 
-    Covers the years 2000 to 2100; the first row also serves earlier times.
+    Covers the years 1990 to 2100; the first row also serves earlier times.
 
     >>> offset_table("UTC").tolist()
-    [[946684800000, 0]]
+    [[631152000000, 0]]
     """
     zone = ZoneInfo(timezone)
     at, end, week = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR, 1, 1, tzinfo=UTC), timedelta(days=7)

@@ -1,21 +1,22 @@
-"""Margins of a boosted ensemble, bit-equal to XGBoost's: complete trees over blocks of rows, without branches and without gathers.
+"""Margins of a boosted ensemble, bit-equal to XGBoost's: complete trees over blocks of rows, without branches and
+without gathers.
 
-Every node of a tree is evaluated for a whole block of rows and selects between the values below it, from the leaves up, three levels
-at a time: loads, compares and selects of neighbouring floats that the compiler turns into vector code. Building the tables and checking them
-against the library is in `trees`.
+Every node of a tree is evaluated for a whole block of rows and selects between the values below it, from the leaves
+up, three levels at a time: loads, compares and selects of neighbouring floats that the compiler turns into vector
+code. Building the tables and checking them against the library is in `trees`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from schemas.compiled import compiled
+from schemas.compiled import Array, Integer, compiled
 
 ROWS = 64  # of a block: its columns stay in the innermost cache
 
 
 @compiled
-def _columns_of(x, first, n, source, missing_left, block):
+def _columns_of(x: Array, first: Integer, n: Integer, source: Array, missing_left: Array, block: Array) -> None:
     """Transpose rows ``x[first:first + n]``; a missing value becomes -inf (goes left) in the columns that say so."""
     for c in range(len(source)):
         j = source[c]
@@ -29,7 +30,9 @@ def _columns_of(x, first, n, source, missing_left, block):
 
 
 @compiled
-def _halve(tree, n, block, column, threshold, values, spare):
+def _halve(
+    tree: Integer, n: Integer, block: Array, column: Array, threshold: Array, values: Array, spare: Array
+) -> None:
     """One level: the values of ``2n`` subtrees become those of the ``n`` nodes above them."""
     for k in range(n):
         c, t = column[tree, n - 1 + k], threshold[tree, n - 1 + k]
@@ -41,12 +44,23 @@ def _halve(tree, n, block, column, threshold, values, spare):
 
 
 @compiled
-def walk_trees(x, source, missing_left, column, threshold, leaf, base, out):
+def walk_trees(
+    x: Array,
+    source: Array,
+    missing_left: Integer,
+    column: Array,
+    threshold: Array,
+    leaf: Array,
+    base: Integer,
+    out: Array,
+) -> None:
     """Write the margins of ``x`` (n, n_features) to ``out`` (n,): float32 sums in tree order from ``base``.
 
-    Column c of a block is feature ``source[c]``; ``missing_left[c]`` says where its missing values go. Trees are complete:
+    Column c of a block is feature ``source[c]``; ``missing_left[c]`` says where its missing values go. Trees are
+    complete:
     ``column`` and ``threshold`` (n_trees, 2^depth - 1) in breadth-first order, ``leaf`` (n_trees, 2^depth), depth >= 3.
-    Three levels at the leaves and three at the root are written out: cut into functions they ran at two thirds of the speed.
+    Three levels at the leaves and three at the root are written out: cut into functions they ran at two thirds of the
+    speed.
     """
     n_trees, n_leaves = leaf.shape
     n_low = n_leaves // 8  # subtrees of three levels at the leaves

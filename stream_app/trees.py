@@ -59,7 +59,8 @@ class Trees:
 
 
 def read_trees(model: bytes, n_features: int) -> list[Trees]:
-    """Candidate tables of a model in XGBoost's JSON, one for each way to read its base score; none when it is not covered.
+    """Candidate tables of a model in XGBoost's JSON, one for each way to read its base score; none when it is not
+    covered.
 
     Covered are boosted trees with one output, numeric splits and a depth of at most 8.
     """
@@ -69,7 +70,9 @@ def read_trees(model: bytes, n_features: int) -> list[Trees]:
         shapes = [_Shape(tree) for tree in ensemble["trees"]]
         base = float(str(learner["learner_model_param"]["base_score"]).strip("[]"))
         depth = max([LEAST_DEPTH, *(shape.depth for shape in shapes)])
-        is_covered = learner["gradient_booster"]["name"] == "gbtree" and not any(ensemble["tree_info"]) and depth <= MOST_DEPTH
+        is_covered = (
+            learner["gradient_booster"]["name"] == "gbtree" and not any(ensemble["tree_info"]) and depth <= MOST_DEPTH
+        )
         if not shapes or not is_covered or not all(shape.is_plain for shape in shapes):
             return []
     except (KeyError, ValueError, TypeError, RecursionError):
@@ -78,7 +81,9 @@ def read_trees(model: bytes, n_features: int) -> list[Trees]:
 
 
 def _base_margins(base: float) -> list[np.float32]:
-    """What the sum may start from: the log-odds of the base score as XGBoost rounds them, its neighbours (its logarithm is not ours), or the score."""
+    """What the sum may start from: the log-odds of the base score as XGBoost rounds them, its neighbours (its
+    logarithm is not ours), or the score.
+    """
     found = [np.float32(base)]
     if 0 < base < 1:
         odds = np.float32(1) / np.float32(base) - np.float32(1)
@@ -110,8 +115,12 @@ class _Shape:
             return 0
         return 1 + max(self._depth(self.left[node]), self._depth(self.right[node]))
 
-    def fill(self, node: int, place: int, inner: list[tuple[int, int, bool, float]], leaves: list[tuple[int, float]], n: int) -> None:
-        """Put the subtree at ``node`` at ``place`` of a complete tree with ``n`` inner places; a leaf above the bottom is put into all below it."""
+    def fill(
+        self, node: int, place: int, inner: list[tuple[int, int, bool, float]], leaves: list[tuple[int, float]], n: int
+    ) -> None:
+        """Put the subtree at ``node`` at ``place`` of a complete tree with ``n`` inner places; a leaf above the
+        bottom is put into all below it.
+        """
         if place >= n:
             leaves.append((place - n, self.value[node]))
             return
@@ -143,5 +152,5 @@ def _tables(shapes: list[_Shape], depth: int, n_features: int, bases: list[np.fl
     if max(feature for feature, _ in used) >= n_features:
         return []
     source = np.array([feature for feature, _ in used], np.int64)
-    missing_left = np.array([left for _, left in used], np.uint8)
-    return [Trees(source, missing_left, column, threshold, leaf, base, n_features) for base in bases]
+    goes_left = np.array([left for _, left in used], np.uint8)
+    return [Trees(source, goes_left, column, threshold, leaf, base, n_features) for base in bases]

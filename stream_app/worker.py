@@ -228,7 +228,7 @@ class StreamWorker:
         await self.publisher.publish(self.state, partition, records[:-1])
         owned.last_marker = await self.publisher.publish(self.state, partition, records[-1:])
         await self._publish(partition, checkpoint.outputs)
-        self.status.wrote(checkpoint, sum(len(value) for _, value in records))
+        self.status.wrote(sum(len(value) for key, value in records if key[:1] in (b"b", b"r")))
 
     async def _publish(self, partition: int, blocks: list[OutputBlock]) -> None:
         for block in blocks:

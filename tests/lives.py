@@ -1,4 +1,6 @@
-"""Events as unruly as the contract allows: ties in time, late, early, silent for weeks, with nulls and unseen values."""
+"""Events as unruly as the contract allows: ties in time, late, early, silent for weeks, with nulls and unseen
+values.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from tests.streams import DAY_MS, random_events
 def tangled_events(
     workload: Workload, n: int, n_customers: int, seed: int, *, days: int = 60, first_day: int = 20_160
 ) -> list[EventBatch]:
-    """``n`` events of every topic; ``first_day`` 20,160 is 2025-03-13, before Europe's and America's clocks are done."""
+    """``n`` events of every topic; ``first_day`` 20,160 is 2025-03-13, before Europe's and America's clocks are
+    done.
+    """
     random = np.random.default_rng((seed, 1))
     return [
         _tangle(batch, workload.lateness_ms, random)

@@ -15,7 +15,7 @@ from schemas.partition import partition_of
 from schemas.registry import FileRegistry
 from schemas.workload import Workload
 from stream_app import opcodes as op
-from stream_app.checkpoint import Checkpoint, Checkpointer, Restored, restore
+from stream_app.checkpoint import Checkpoint, Checkpointer, Restored, decode_journal, restore
 from stream_app.decode import RecordSpan
 from stream_app.model import RuleModel
 from stream_app.outputs import OutputBlock
@@ -155,6 +155,10 @@ class Driver:
                 break
         return self
 
+    def records(self, topic: str) -> list[tuple[bytes, bytes]]:
+        """(key, value) of everything published to a topic, in order."""
+        return [record for block in self.published if block.topic == topic for record in block]
+
     def all_rows(self) -> Rows:
         """Every feature row that was scored, in order."""
         return Rows.concat(self.rows)
@@ -165,6 +169,26 @@ def restored(plan: Plan, checkpoints: Sequence[Checkpoint], **kwargs: int) -> tu
     task = new_task(plan, **kwargs)  # type: ignore[arg-type]
     records = [record for checkpoint in checkpoints for record in checkpoint.encode()]
     return task, restore(task, records, "state")
+
+
+def replay(logs: Logs, task: PartitionTask, journals: Sequence[bytes]) -> Driver:
+    """Feed the runs of journal records to ``task``, each run by itself; they must follow each other without a gap."""
+    driver = Driver(logs, task)
+    at = [*task.positions, task.clock_position]
+    for journal in journals:
+        head, runs = decode_journal(journal)
+        assert [*head["from"], head["clock_from"]] == at
+        for source, count in runs.tolist():
+            begin, at[source] = at[source], at[source] + count
+            if source == len(logs.topics):
+                task.offer_clock(logs.clock[begin], begin + 1)
+            else:
+                task.offer(source, logs.topics[source][task.partition].span(begin, begin + count), begin + count)
+            while task.step([0.0] * len(logs.topics), 0.0):
+                pass
+        assert [*head["to"], head["clock_to"]] == at
+    driver.checkpoint()
+    return driver
 
 
 def random_events(

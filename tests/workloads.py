@@ -270,5 +270,7 @@ def _random_feature(draw: np.random.Generator, n: int, kinds: list[str]) -> list
         lines.append(f'field = "{draw.choice(["amount", "whole"])}"')
     if kind in windowed or kind in ("ratio", "trend"):
         size = 2 if kind in ("ratio", "trend") else draw.integers(1, 5)
-        lines.append(f"windows = {[f'{days}d' for days in sorted(draw.choice(WINDOWS_D, size, replace=False).tolist())]}")
+        lines.append(
+            f"windows = {[f'{days}d' for days in sorted(draw.choice(WINDOWS_D, size, replace=False).tolist())]}"
+        )
     return lines

@@ -286,7 +286,9 @@ def mutated(value: bytes, random: np.random.Generator) -> bytes:
         elif how == 3:
             data[at:at] = bytes(data[at : at + size])
         else:
-            data[at:at] = random.choice([b"\xff" * 9, b"\x80" * 10 + b"\1", b"\0", b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\1"])
+            data[at:at] = random.choice(
+                [b"\xff" * 9, b"\x80" * 10 + b"\1", b"\0", b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\1"]
+            )
     return bytes(data)
 
 
@@ -294,7 +296,9 @@ def test_twenty_thousand_damaged_records_are_read_as_fastavro_reads_them() -> No
     """What fastavro refuses is refused, what it reads is read alike; the good neighbours stand as they were."""
     random = np.random.default_rng(11)
     good = [
-        SEEN.codec.encode("seen", event(kind="visit", pages=int(p), price=float(p) / 3, place="Zürich", event_id=f"e-{p}"))
+        SEEN.codec.encode(
+            "seen", event(kind="visit", pages=int(p), price=float(p) / 3, place="Zürich", event_id=f"e-{p}")
+        )
         for p in random.integers(-(2**36), 2**36, 10)
     ]
     n = 20_000
@@ -343,7 +347,9 @@ def test_a_task_accounts_for_every_damaged_record() -> None:
     assert accounting.n_in == 20_000 == accounting.applied + accounting.duplicate + accounting.n_refused
     assert accounting.adds_up()
     assert accounting.applied >= 20_000 // 3 * 0.98
-    letters = [task.codec.decode(value) for block in task.outputs.take() if block.topic == "dead-letters" for _, value in block]
+    letters = [
+        task.codec.decode(value) for block in task.outputs.take() if block.topic == "dead-letters" for _, value in block
+    ]
     assert len(letters) == accounting.n_refused
     counted = np.bincount([REASON_INDEX[letter["reason"]] for letter in letters], minlength=len(REASONS))
     assert {REASONS[i]: int(n) for i, n in enumerate(counted) if n} == accounting.refused

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -121,7 +123,7 @@ def test_the_merge_is_the_obvious_one(drawn: list[tuple[Source, bool]], clock: i
     taken, runs, at_clock = merged(sources, caught_up, clock, one_day)
     assert (taken, at_clock) == obvious(sources, caught_up, clock, one_day)
     assert [s for s, n in runs for _ in range(n)] == [s for s, _ in taken]
-    assert all(a[0] != b[0] for a, b in zip(runs, runs[1:], strict=False))
+    assert all(a[0] != b[0] for a, b in itertools.pairwise(runs))
 
 
 # ---- in a task ------------------------------------------------------------------------------------------
@@ -134,7 +136,9 @@ def test_the_journal_is_the_merge_of_the_whole_logs_whatever_the_fetches(name: s
     plan = Plan.from_workload(workload)
     logs = Logs(workload).write(tangled_events(workload, 250, 6, 2, days=25))
     sources: list[Source] = [[stamp for stamp, _, _ in partitions[0].records] for partitions in logs.topics]
-    clock: Source = [day * DAY_MS for day in logs.clock]  # first: what is known at 00:00 is known on the day that begins
+    clock: Source = [
+        day * DAY_MS for day in logs.clock
+    ]  # first: what is known at 00:00 is known on the day that begins
     expected = [s - 1 for s, _ in obvious([clock, *sources], [True] * (len(sources) + 1), FOREVER, False)[0]]
     for seed, longest in ((1, 5), (2, 60), (3, 1000)):
         driver = Driver(logs, new_task(plan), seed, longest).run()

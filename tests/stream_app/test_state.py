@@ -1,4 +1,6 @@
-"""Laws of the rows: the event part does not depend on order, batches or partitions; slots are handed out and given back."""
+"""Laws of the rows: the event part does not depend on order, batches or partitions; slots are handed out and given
+back.
+"""
 
 from __future__ import annotations
 
@@ -78,9 +80,7 @@ def test_the_stamps_are_the_newest_applied_offsets() -> None:
     plan = Plan.from_workload(workload)
     logs = Logs(workload).write(tangled_events(workload, 200, 5, 7, days=20))
     state = Driver(logs, new_task(plan), 7).run().task.state
-    newest = [
-        {key: offset for offset, (_, key, _) in enumerate(partitions[0].records)} for partitions in logs.topics
-    ]
+    newest = [{key: offset for offset, (_, key, _) in enumerate(partitions[0].records)} for partitions in logs.topics]
     rows = state.s64.reshape(-1, state.row64)[: state.n_slots]
     for row, customer in zip(rows, state.customer_ids(np.arange(state.n_slots)), strict=True):
         stamps = row[plan.stamps_at : plan.stamps_at + plan.n_sources].tolist()
@@ -95,7 +95,9 @@ def order_of(workload: Workload, customers: list[str], day: int, kind: str = "or
     moment = np.full(n, day * DAY_MS + 1)
     topic = workload.topic_of_kind[kind]
     ids = np.array([f"{customer}@{day}" for customer in customers], object)
-    return EventBatch(topic.name, ids, np.array(customers, object), moment, moment, np.full(n, topic.kind_index[kind]), {})
+    return EventBatch(
+        topic.name, ids, np.array(customers, object), moment, moment, np.full(n, topic.kind_index[kind]), {}
+    )
 
 
 def feed(state: PartitionState, batch: EventBatch) -> None:
@@ -175,7 +177,7 @@ def test_the_customers_that_are_left_are_those_of_the_oracle() -> None:
             if not is_forgotten(workload, life, logs.clock[-1]):
                 kept.add(customer.encode())
         assert set(state.event_part()) == kept
-        assert 0 < len(kept)
+        assert len(kept) > 0
 
 
 def test_a_live_customer_is_never_forgotten() -> None:
@@ -263,7 +265,10 @@ def test_a_key_of_another_partition_makes_no_row(silence: Workload) -> None:
     assert state.apply(columns, np.arange(200)) == 200
     mine = [customer for customer in customers if partition_of(customer.encode(), 5) == 2]
     assert set(state.event_part()) == {customer.encode() for customer in mine}
-    assert ((columns.status == op.APPLIED).sum(), (columns.status == op.MISROUTED).sum()) == (len(mine), 200 - len(mine))
+    assert ((columns.status == op.APPLIED).sum(), (columns.status == op.MISROUTED).sum()) == (
+        len(mine),
+        200 - len(mine),
+    )
 
 
 # ---- labels that came true ------------------------------------------------------------------------------
