@@ -24,7 +24,7 @@ from stream_app.reference import Reference
 N_TREES = 200
 DEPTH = 6
 N_SAMPLED = 15_000  # customers whose rows it is trained on
-ALERT_SHARE = 0.02
+ALERT_SHARE = 0.005
 VERSION = "bench"
 
 

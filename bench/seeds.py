@@ -332,7 +332,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.seeds", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10, help="runs of each kind")
     parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--customers", type=int, default=Story.customers)
+    parser.add_argument("--customers", type=int, default=3000)
     parser.add_argument("--json", type=Path, help="where to write everything")
     options = parser.parse_args()
     world = Story.start + timedelta(days=Story.drift_after_days)

@@ -1,6 +1,7 @@
 """Score records written as columns: Avro bytes of many scores in one compiled pass.
 
-The event id of a score is ``<customer>@<as-of>/<row kind>``: the same after any restart.
+The event id of a score is ``<customer>@<as-of>/<row kind>``, for event rows with ``.<sum of the offset stamps>``,
+since two events may share a moment: the same after any restart.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from schemas.compiled import Array, Integer, compiled
+from stream_app import opcodes as op
 
-ID_EXTRA = 24  # '@', up to 19 digits, '/', one digit, and to spare
+ID_EXTRA = 48  # '@', up to 19 digits, '/', one digit, '.', up to 19 digits, and to spare
 
 
 @compiled
@@ -34,13 +36,20 @@ def _put_bytes(out: Array, p: Integer, data: Array, at: Integer, length: Integer
 
 
 @compiled
-def _put_digits(out: Array, p: Integer, value: Integer) -> Any:
-    """Write a number >= 0 in decimal."""
+def _n_digits(value: Integer) -> Any:
+    """Decimal digits of a number >= 0."""
     n_digits = 1
     rest = value // 10
     while rest > 0:
         n_digits += 1
         rest //= 10
+    return n_digits
+
+
+@compiled
+def _put_digits(out: Array, p: Integer, value: Integer) -> Any:
+    """Write a number >= 0 in decimal."""
+    n_digits = _n_digits(value)
     for j in range(n_digits - 1, -1, -1):
         out[p + j] = 48 + value % 10
         value //= 10
@@ -89,18 +98,21 @@ def encode_scores(
         length = s64[slot * row64 + event_at]
         key = slot * row64 * 8
         p = _put_bytes(out, p, head, 0, 5)
-        digits = 1
-        rest = as_of // 10
-        while rest > 0:
-            digits += 1
-            rest //= 10
-        p = _put_long(out, p, length + digits + 3)
+        n_applied = np.int64(0)
+        for j in range(stamps.shape[1]):
+            n_applied += stamps[i, j] + 1
+        extra = 0 if row_kind == op.TICK else 1 + _n_digits(n_applied)
+        p = _put_long(out, p, length + _n_digits(as_of) + 3 + extra)
         p = _put_bytes(out, p, s8, key, length)
         out[p] = 64  # @
         p = _put_digits(out, p + 1, as_of)
         out[p] = 47  # /
         out[p + 1] = 48 + row_kind
-        p = _put_long(out, p + 2, length)
+        p += 2
+        if row_kind != op.TICK:
+            out[p] = 46  # .
+            p = _put_digits(out, p + 1, n_applied)
+        p = _put_long(out, p, length)
         p = _put_bytes(out, p, s8, key, length)
         p = _put_long(out, p, as_of)
         p = _put_long(out, p, row_kind)

@@ -144,7 +144,8 @@ class Scorer:
         outputs: Outputs,
     ) -> None:
         published = actions[actions[:, 4] >= self.live_from_ms]
-        self.alerts.silent += len(actions) - len(published)
+        is_opening = actions[:, 2] == OPENED
+        self.alerts.silent += int((is_opening & (actions[:, 4] < self.live_from_ms)).sum())
         if not len(published):
             return
         keys = state.customer_ids(due.rows[published[:, 0], 0])

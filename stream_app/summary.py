@@ -100,7 +100,8 @@ class SummaryBuilder:
         scored = rows[:, 2] != op.ENDED
         for number in np.unique(numbers[scored]).tolist():
             mine = micros[scored & (numbers == number)]
-            self._scored[number] = (*self._scored.get(number, np.zeros(2, np.int64)), len(mine), int(mine.sum()))
+            before = self._scored.get(number, np.zeros(2, np.int64))
+            self._scored[number] = before + np.array([len(mine), int(mine.sum())])
 
     def _count_day(
         self, day: int, version: str, x: Floats32, rows: Int64s, scores: Floats32, edges: Floats32 | None

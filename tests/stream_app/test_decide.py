@@ -41,7 +41,7 @@ class Customer:
     score: float | None = None
     band: int | None = None
     episode: list[int] = field(default_factory=lambda: [0, 0])
-    is_open: list[bool] = field(default_factory=lambda: [False, False])
+    opened_at: list[int | None] = field(default_factory=lambda: [None, None])
     closed_at: list[int | None] = field(default_factory=lambda: [None, None])
     memory: dict[int, int] = field(default_factory=dict)
 
@@ -64,9 +64,9 @@ class Customer:
         """Opens at its limit unless it closed a short while ago; closes below a lower one, or when the customer
         left.
         """
-        if self.is_open[rule]:
+        if self.opened_at[rule] is not None:
             if kind == op.ENDED or score < RULES[rule, kind, 1]:
-                self.is_open[rule], self.closed_at[rule] = False, as_of
+                self.closed_at[rule] = as_of
                 return CLOSED
             return 0
         closed_at = self.closed_at[rule]
@@ -74,7 +74,7 @@ class Customer:
             return 0
         if closed_at is not None and as_of - closed_at < RULES[rule, kind, 2]:
             return 0
-        self.is_open[rule] = True
+        self.opened_at[rule] = as_of
         self.episode[rule] += 1
         return OPENED
 
@@ -91,7 +91,9 @@ def oracle(rows: np.ndarray, scores: np.ndarray, customers: list[Customer]) -> t
         for rule in range(2):
             action = customer.alert(rule, kind, score, as_of)
             if action:
-                actions.append((i, rule, action, customer.episode[rule]))
+                actions.append((i, rule, action, customer.episode[rule], customer.opened_at[rule]))
+            if action == CLOSED:
+                customer.opened_at[rule] = None
     return whys, actions
 
 
@@ -129,7 +131,7 @@ def test_decisions_are_those_of_the_oracle_in_any_batches(seed: int) -> None:
         )
         whys, expected = oracle(rows[at:end], scores[at:end], customers)
         assert why.tolist() == whys
-        assert [tuple(action[:4]) for action in actions[:count].tolist()] == expected
+        assert [tuple(action) for action in actions[:count].tolist()] == expected
         n_actions += np.bincount(actions[:count, 2], minlength=3)
         at = end
     assert n_actions[OPENED] > 20
@@ -138,7 +140,7 @@ def test_decisions_are_those_of_the_oracle_in_any_batches(seed: int) -> None:
         for rule in range(2):
             place = plan.decision_at + op.N_DECISION + rule * op.N_RULE
             assert row[place + op.EPISODE] == customer.episode[rule]
-            assert bool(row[place + op.OPEN_SINCE]) == customer.is_open[rule]
+            assert row[place + op.OPEN_SINCE] == (customer.opened_at[rule] or 0)
         today = rows[-1, 1] // DAY_MS
         for day in range(today - plan.memory_days + 1, today + 1):
             kept = state.s8[slot * plan.row_bytes + plan.memory_at + day % plan.memory_days]
@@ -223,9 +225,10 @@ def test_before_live_from_alerts_are_silent_and_counted() -> None:
     live_from = (logs.clock[0] + 25) * DAY_MS
     late = Driver(logs, new_task(plan, schedule=moody(plan), live_from_ms=live_from), 2).run()
 
-    assert alerts_of(late) == [alert for alert in alerts_of(whole) if alert["as_of_ms"] >= live_from]
-    counts = late.task.scorer.alerts
-    assert counts.silent == len(alerts_of(whole)) - len(alerts_of(late)) > 0
+    spoken = {a["alert_id"] for a in alerts_of(whole) if a["status"] == "opened" and a["as_of_ms"] >= live_from}
+    assert alerts_of(late) == [alert for alert in alerts_of(whole) if alert["alert_id"] in spoken]
+    opened = sum(alert["status"] == "opened" for alert in alerts_of(whole))
+    assert late.task.scorer.alerts.silent == opened - len(spoken) > 0
     assert sorted(map(bytes, late.task.state.rows)) == sorted(map(bytes, whole.task.state.rows))
 
 
