@@ -56,3 +56,8 @@ if not os.environ.get("NUMBA_CACHE_DIR"):
 def compiled(function: _Function) -> _Function:
     """Compile ``function`` on first call, without the interpreter lock, and keep the result on disk."""
     return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def inlined(function: _Function) -> _Function:
+    """Like `compiled`, and put into its callers: passing arrays to it would cost more than its few lines of work."""
+    return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function))

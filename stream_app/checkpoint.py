@@ -1,9 +1,9 @@
 """A checkpoint as records of the state topic, and the way back.
 
 Each record begins with the checkpoint's id: the incarnation (where the state topic ended when this worker restored)
-and a number. A reader applies a checkpoint's records when it meets the marker of the same id; what a killed worker
-left without a marker is passed over. Dirty rows go out in blocks of 32 neighbours, compressed, when at least half of
-a block is dirty, else one by one.
+and a number. The marker comes last and says up to which number each incarnation is whole: a reader applies those
+records, also when compaction has left of their own markers nothing, and passes over what a killed worker left without
+one. Dirty rows go out in blocks of 32 neighbours, compressed, when at least half of a block is dirty, else one by one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import cramjam
 import numpy as np
 import numpy.typing as npt
 
+from schemas.errors import DriftlineError
 from stream_app.duplicates import CHUNK, WINDOW
 from stream_app.errors import RestoreError
 from stream_app.outputs import OutputBlock, pack_blocks, unpack_blocks
@@ -25,6 +26,7 @@ from stream_app.partition_task import Accounting, PartitionTask
 from stream_app.state import PartitionState
 
 BLOCK = 32
+LONGEST_JOURNAL = 1 << 30
 MARKER = b"m"
 _ID = struct.Struct("<QI")
 _LENGTH = struct.Struct("<I")
@@ -59,7 +61,7 @@ class Checkpoint:
             records.append((b"d%d/%d" % (source, place), head + struct.pack("<q", first) + _pack(hashes.tobytes())))
         packed = pack_blocks(self.outputs)
         records += [(b"o%d" % i, head + chunk) for i, chunk in enumerate(packed)]
-        marker = self.marker | {"n_outputs": len(packed)}
+        marker = self.marker | {"n_records": len(records)}
         records.append((MARKER, head + json.dumps(marker, separators=(",", ":")).encode()))
         return records
 
@@ -68,17 +70,43 @@ def _pack(data: bytes) -> bytes:
     return _LENGTH.pack(len(data)) + bytes(cramjam.lz4.compress_block(data, store_size=False))
 
 
-def _unpack(data: bytes) -> bytes:
+def _unpack(data: bytes, longest: int) -> bytes:
     (length,) = _LENGTH.unpack_from(data)
+    if length > longest:
+        raise ValueError(f"{length} bytes where at most {longest} are")
     return bytes(cramjam.lz4.decompress_block(data[_LENGTH.size :], output_len=length))
 
 
-class Checkpointer:
-    """Takes the checkpoints of one partition, one after the other."""
+@dataclass
+class Restored:
+    """What a state topic held: the newest marker's content and the outputs to publish again.
 
-    def __init__(self, task: PartitionTask, incarnation: int) -> None:
+    ``committed`` says for every incarnation of which records are left how many of its checkpoints are whole.
+    """
+
+    marker: dict[str, Any] | None
+    outputs: list[OutputBlock]
+    committed: dict[int, int]
+
+
+class Checkpointer:
+    """Takes the checkpoints of one partition, one after the other.
+
+    Parameters
+    ----------
+    task
+        Of the partition.
+    incarnation
+        No other worker of this partition had it before.
+    restored
+        What ``task`` was restored from; None when it is new.
+    """
+
+    def __init__(self, task: PartitionTask, incarnation: int, restored: Restored | None = None) -> None:
         self.task, self.incarnation, self.number = task, incarnation, 0
-        self.summary_seq = 0
+        marker = restored.marker if restored is not None else None
+        self.summary_seq = int(marker["summary_seq"]) if marker is not None else 0
+        self._committed = dict(restored.committed) if restored is not None else {}
         self.n_bytes_dirty = 0
         self._positions = list(task.positions)
         self._clock_position = task.clock_position
@@ -142,13 +170,14 @@ class Checkpointer:
         versions = task.scorer.schedule
         return {
             "workload": task.plan.workload.hash,
-            "positions": task.positions,
+            "committed": [*self._committed.items(), (self.incarnation, self.number)],
+            "positions": list(task.positions),
             "clock_position": task.clock_position,
             "clock_day": task.state.clock_day,
             "is_sweeping": task.is_sweeping,
             "n_slots": task.state.n_slots,
-            "accounting": vars(task.accounting),
-            "alerts": vars(task.scorer.alerts),
+            "accounting": vars(task.accounting) | {"refused": dict(task.accounting.refused)},
+            "alerts": dict(vars(task.scorer.alerts)),
             "summary": task.summary.snapshot(),
             "summary_seq": self.summary_seq,
             "model_version": versions.version_at(task.state.clock_day),
@@ -168,15 +197,7 @@ def decode_journal(value: bytes) -> tuple[dict[str, Any], Int64s]:
     record.
     """
     head, _, packed = value.partition(b"\n")
-    return json.loads(head), np.frombuffer(_unpack(packed), "<i4").reshape(-1, 2).astype(np.int64)
-
-
-@dataclass
-class Restored:
-    """What a state topic held: the newest marker's content and the outputs to publish again."""
-
-    marker: dict[str, Any] | None
-    outputs: list[OutputBlock]
+    return json.loads(head), np.frombuffer(_unpack(packed, LONGEST_JOURNAL), "<i4").reshape(-1, 2).astype(np.int64)
 
 
 def restore(task: PartitionTask, records: Iterable[Record], topic: str) -> Restored:
@@ -185,45 +206,82 @@ def restore(task: PartitionTask, records: Iterable[Record], topic: str) -> Resto
     Raises
     ------
     RestoreError
-        When a record cannot be read, or the state belongs to another workload.
+        When a record is missing or cannot be read, or the state belongs to another workload.
     """
-    waiting: dict[bytes, list[Record]] = {}
-    chunks: dict[tuple[int, int], Int64s] = {}
-    marker: dict[str, Any] | None = None
-    outputs: list[bytes] = []
+    reader = _Reader(task.state)
     try:
         for key, value in records:
-            name, payload = value[: _ID.size], value[_ID.size :]
-            if key != MARKER:
-                waiting.setdefault(name, []).append((key, payload))
-                continue
-            marker = json.loads(payload)
-            outputs = _apply(task.state, waiting.pop(name, []), chunks)[: marker["n_outputs"]]
-            waiting.clear()
+            reader.take(_ID.unpack_from(value), key, value[_ID.size :])
         task.state.loaded()
-        if marker is not None:
-            _resume(task, marker, chunks)
-        return Restored(marker, unpack_blocks(outputs))
-    except (ValueError, KeyError, IndexError, struct.error, RuntimeError) as cause:
+        if reader.marker is None:
+            return Restored(None, [], {})
+        _resume(task, reader.marker, reader.chunks)
+        return Restored(reader.marker, unpack_blocks(reader.whole_outputs()), reader.committed_and_left())
+    except DriftlineError:
+        raise
+    except Exception as cause:  # damaged bytes can fail anywhere, in ways of the libraries that read them
         raise RestoreError(topic, task.partition, f"a state record cannot be read ({cause!r})") from cause
 
 
-def _apply(state: PartitionState, records: list[Record], chunks: dict[tuple[int, int], Int64s]) -> list[bytes]:
-    """Put one whole checkpoint into ``state``; return its packed outputs."""
-    outputs: dict[int, bytes] = {}
-    for key, payload in records:
-        kind, number = key[:1], key[1:]
+class _Reader:
+    """Holds records back until a marker says which of them count."""
+
+    def __init__(self, state: PartitionState) -> None:
+        self.state = state
+        self.marker: dict[str, Any] | None = None
+        self.chunks: dict[tuple[int, int], Int64s] = {}
+        self._waiting: list[tuple[tuple[int, int], bytes, bytes]] = []
+        self._committed: dict[int, int] = {}
+        self._seen: set[int] = set()
+        self._outputs: dict[int, bytes] = {}
+        self._n_records = 0
+
+    def take(self, name: tuple[int, int], key: bytes, payload: bytes) -> None:
+        """Take the next record; a marker applies what waits."""
+        self._seen.add(name[0])
+        if key != MARKER:
+            self._waiting.append((name, key, payload))
+            return
+        self.marker = json.loads(payload)
+        self._committed = dict(self.marker["committed"])
+        self._outputs, self._n_records = {}, 0
+        for other, other_key, other_payload in self._waiting:
+            if other[1] <= self._committed.get(other[0], 0):
+                self._apply(other == name, other_key, other_payload, int(self.marker["n_slots"]))
+        self._waiting.clear()
+
+    def _apply(self, is_newest: bool, key: bytes, payload: bytes, n_slots: int) -> None:
+        state, kind, number = self.state, key[:1], key[1:]
+        self._n_records += is_newest
         if kind == b"b":
-            rows = np.frombuffer(_unpack(payload), np.uint8).reshape(BLOCK, state.row_bytes)
-            state.load(int(number) * BLOCK + np.arange(BLOCK), rows)
+            packed = np.frombuffer(_unpack(payload, BLOCK * state.row_bytes), np.uint8)
+            state.load(_below(n_slots, int(number) * BLOCK) + np.arange(BLOCK), packed.reshape(BLOCK, state.row_bytes))
         elif kind == b"r":
-            state.load(np.array([int(number)]), np.frombuffer(payload, np.uint8).reshape(1, -1))
+            row = np.frombuffer(payload, np.uint8).reshape(1, state.row_bytes)
+            state.load(np.array([_below(n_slots, int(number))]), row)
         elif kind == b"d":
             (first,) = struct.unpack_from("<q", payload)
-            chunks[int(number.partition(b"/")[0]), first] = np.frombuffer(_unpack(payload[8:]), np.int64)
-        else:
-            outputs[int(number)] = payload
-    return [outputs[i] for i in sorted(outputs)]
+            hashes = np.frombuffer(_unpack(payload[8:], CHUNK * 8), np.int64)
+            self.chunks[int(number.partition(b"/")[0]), first] = hashes
+        elif is_newest:
+            self._outputs[int(number)] = payload
+
+    def whole_outputs(self) -> list[bytes]:
+        """Packed outputs of the newest checkpoint, of which nothing may be missing."""
+        marker = self.marker or {}
+        if self._n_records != marker["n_records"]:
+            raise ValueError(f"{self._n_records} of {marker['n_records']} records of the newest checkpoint are there")
+        return [self._outputs[i] for i in sorted(self._outputs)]
+
+    def committed_and_left(self) -> dict[int, int]:
+        """Whole checkpoints of every incarnation of which the topic still holds something."""
+        return {incarnation: n for incarnation, n in self._committed.items() if incarnation in self._seen}
+
+
+def _below(n_slots: int, slot: int) -> int:
+    if not 0 <= slot < n_slots:
+        raise ValueError(f"slot {slot} of {n_slots}")
+    return slot
 
 
 def _resume(task: PartitionTask, marker: dict[str, Any], chunks: dict[tuple[int, int], Int64s]) -> None:

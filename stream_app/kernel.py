@@ -14,7 +14,7 @@ import numpy as np
 
 from schemas.compiled import Array, Integer, compiled
 from stream_app import opcodes as op
-from stream_app.feature_kernel import take_features
+from stream_app.feature_kernel import new_frames, take_features
 from stream_app.key_kernel import find_slot, murmur2_partition
 from stream_app.opcodes import (
     RULE_DECISION_AT,
@@ -214,6 +214,7 @@ def _emit(
     fops: Array,
     fscale: Array,
     zone: Array,
+    frames: Array,
     control: Array,
     out_rows: Array,
     out_stamps: Array,
@@ -228,7 +229,7 @@ def _emit(
     stamps = slot * row64 + rule[RULE_STAMPS_AT]
     for j in range(out_stamps.shape[1]):
         out_stamps[n, j] = s64[stamps + j]
-    take_features(s64, s32, e64, slot * row64 * 2 + rule[RULE_I32_AT], as_of, fops, fscale, zone, out_x[n])
+    take_features(s64, s32, e64, slot * row64 * 2 + rule[RULE_I32_AT], as_of, fops, fscale, zone, frames, out_x, n)
     control[N_OUT] = n + 1
 
 
@@ -252,6 +253,7 @@ def _tick(
     fops: Array,
     fscale: Array,
     zone: Array,
+    frames: Array,
     control: Array,
     tick_days: Array,
     out_rows: Array,
@@ -269,9 +271,41 @@ def _tick(
         if control[ALL_TICKS] == 0 and not _wanted(tick_days, day):
             return
         if as_of - s64[e64 + op.FIRST] >= rule[RULE_MIN_TENURE]:
-            _emit(s64, s32, slot, row64, as_of, op.TICK, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
+            _emit(
+                s64,
+                s32,
+                slot,
+                row64,
+                as_of,
+                op.TICK,
+                rule,
+                fops,
+                fscale,
+                zone,
+                frames,
+                control,
+                out_rows,
+                out_stamps,
+                out_x,
+            )
     elif _has_open_alert(s64, decision, rule):
-        _emit(s64, s32, slot, row64, as_of, op.ENDED, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x)
+        _emit(
+            s64,
+            s32,
+            slot,
+            row64,
+            as_of,
+            op.ENDED,
+            rule,
+            fops,
+            fscale,
+            zone,
+            frames,
+            control,
+            out_rows,
+            out_stamps,
+            out_x,
+        )
 
 
 @compiled
@@ -409,6 +443,7 @@ def apply(
     room = len(out_rows) - 3
     outcome_room = len(outcomes) - 3 * rule[RULE_MEMORY_DAYS]
     capacity = len(s64) // row64
+    frames = new_frames(fops)
     for q in range(start, len(order)):
         i = order[q]
         if status[i] != op.PENDING:
@@ -447,6 +482,7 @@ def apply(
                     fops,
                     fscale,
                     zone,
+                    frames,
                     control,
                     tick_days,
                     out_rows,
@@ -466,6 +502,7 @@ def apply(
                     fops,
                     fscale,
                     zone,
+                    frames,
                     control,
                     tick_days,
                     out_rows,
@@ -499,6 +536,7 @@ def apply(
                     fops,
                     fscale,
                     zone,
+                    frames,
                     control,
                     out_rows,
                     out_stamps,
@@ -507,7 +545,21 @@ def apply(
         elif rule[RULE_N_RULES] > 0 and s64[e64 + op.END] == time and not is_live(s64, e64, as_of, rule):
             # whether an alert is open is known after `decide` alone: it may have opened a few rows above
             _emit(
-                s64, s32, slot, row64, as_of, op.ENDED, rule, fops, fscale, zone, control, out_rows, out_stamps, out_x
+                s64,
+                s32,
+                slot,
+                row64,
+                as_of,
+                op.ENDED,
+                rule,
+                fops,
+                fscale,
+                zone,
+                frames,
+                control,
+                out_rows,
+                out_stamps,
+                out_x,
             )
     return len(order)
 
@@ -539,6 +591,7 @@ def sweep(
     room = len(out_rows) - 3
     outcome_room = len(outcomes) - 3 * rule[RULE_MEMORY_DAYS]
     day = control[CLOCK_DAY]
+    frames = new_frames(fops)
     for slot in range(first, last):
         e64 = slot * row64 + rule[RULE_EVENT_AT]
         decision = slot * row64 + rule[RULE_DECISION_AT]
@@ -558,6 +611,7 @@ def sweep(
             fops,
             fscale,
             zone,
+            frames,
             control,
             tick_days,
             out_rows,

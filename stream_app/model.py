@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,12 +18,14 @@ import numpy.typing as npt
 from stream_app import opcodes as op
 from stream_app.errors import ModelError
 from stream_app.plan import Plan
+from stream_app.tree_paths import Paths, read_paths
 from stream_app.trees import Trees, read_trees
 
 Floats32 = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
 SILENT_DAYS = 14.0
 RULE_VERSION = "rule"
+N_EXPLAINED = 16  # rows on which compiled contributions are compared with the library's
 
 
 @dataclass(frozen=True)
@@ -144,12 +147,29 @@ class BoosterModel:
         return calibrated(self.margin(x), self.slope[kinds], self.intercept[kinds])
 
     def explain(self, x: Floats32, n: int) -> list[list[Reason]]:
-        """Reasons by TreeSHAP contributions."""
+        """Reasons by TreeSHAP contributions, compiled where the trees are."""
+        contributions = self._library_contributions(x) if self.paths is None else self.paths.contributions(x)
+        return strongest(x, contributions, self.names, n)
+
+    def _library_contributions(self, x: Floats32) -> Floats32:
         import xgboost
 
         matrix = xgboost.DMatrix(x, feature_names=self.booster.feature_names)
-        contributions = self.booster.predict(matrix, pred_contribs=True)[:, :-1]
-        return strongest(x, contributions, self.names, n)
+        return np.asarray(self.booster.predict(matrix, pred_contribs=True)[:, :-1], np.float32)
+
+    @cached_property
+    def paths(self) -> Paths | None:
+        """Tables of the trees' paths that give the library's contributions to its own precision; None without them."""
+        paths = None if self.trees is None else read_paths(bytes(self.booster.save_raw("json")))
+        if self.trees is None or paths is None:
+            return None
+        rows = self.trees.probes()
+        rows = rows[~np.isinf(rows).any(axis=1)][:N_EXPLAINED]
+        expected = self._library_contributions(rows)
+        is_close = np.allclose(
+            paths.contributions(rows), expected, rtol=0, atol=1e-5 * max(1.0, np.abs(expected).max())
+        )
+        return paths if is_close else None
 
 
 def calibrated(margin: Floats32, slope: npt.NDArray[np.float64], intercept: npt.NDArray[np.float64]) -> Floats32:

@@ -95,9 +95,16 @@ def pack_blocks(blocks: Sequence[OutputBlock]) -> list[bytes]:
     return [bytes(cramjam.lz4.compress_block(whole[i : i + CHUNK_BYTES])) for i in range(0, len(whole), CHUNK_BYTES)]
 
 
+def _chunk(packed: bytes) -> bytes:
+    (length,) = struct.unpack_from("<I", packed)  # the library's own prefix; it would reserve whatever that says
+    if length > CHUNK_BYTES:
+        raise ValueError(f"{length} bytes where at most {CHUNK_BYTES} are")
+    return bytes(cramjam.lz4.decompress_block(packed))
+
+
 def unpack_blocks(chunks: Sequence[bytes]) -> list[OutputBlock]:
     """Read what `pack_blocks` wrote."""
-    whole = b"".join(bytes(cramjam.lz4.decompress_block(chunk)) for chunk in chunks)
+    whole = b"".join(_chunk(chunk) for chunk in chunks)
     blocks, at = [], 0
     while at < len(whole):
         (length,) = struct.unpack_from("<I", whole, at)

@@ -145,9 +145,7 @@ class StreamWorker:
         task = PartitionTask(self.plan, self.codec, partition, n, scorer)
         records = read_partition(self.settings, self.state, partition, position)
         found: Restored = await asyncio.to_thread(restore, task, records, self.state)
-        checkpointer = Checkpointer(task, incarnation=(position[0] << 24) | secrets.randbits(24))
-        if found.marker is not None:
-            checkpointer.summary_seq = found.marker["summary_seq"]
+        checkpointer = Checkpointer(task, (position[0] << 24) | secrets.randbits(24), found)
         await self._publish(partition, found.outputs)
         log.info("partition %d: %d customers in %.2f s", partition, task.state.n_customers, time.monotonic() - started)
         return Owned(task, checkpointer, position[0] - 1)

@@ -87,13 +87,15 @@ class Driver:
     ``checkpoints`` are all that were taken, as records of a state topic would hold them.
     """
 
-    def __init__(self, logs: Logs, task: PartitionTask, seed: int = 0, longest_span: int = 700) -> None:
+    def __init__(
+        self, logs: Logs, task: PartitionTask, seed: int = 0, longest_span: int = 700, found: Restored | None = None
+    ) -> None:
         self.logs, self.task = logs, task
         self.random = np.random.default_rng(seed)
         self.longest_span = longest_span
         self.fetched = list(task.positions)
         self.clock_fetched = task.clock_position
-        self.checkpointer = Checkpointer(task, incarnation=0)
+        self.checkpointer = Checkpointer(task, 1 if found is None else max([0, *found.committed]) + 1, found)
         self.rows: list[Rows] = []
         self.published: list[OutputBlock] = []
         self.checkpoints: list[Checkpoint] = []

@@ -1,5 +1,6 @@
 """A training run: repeatable, honest about what it knows, and its bundle scores as the stream does."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,3 +142,23 @@ def _evaluated(training: TrainingSet, trained: Trained) -> dict[str, Any]:
     rows = training.fold("test")
     prior = float(training.y[training.fold("fit", row_kind=0)].mean())
     return evaluate(training, rows, scores_of(model, training, rows), trained.thresholds, trained.logistic, prior)
+
+
+def test_after_a_drift_the_fit_block_and_the_later_rows_share_no_customer_and_lose_no_row(
+    training: TrainingSet,
+) -> None:
+    onset = training.cutoffs.later.first_day - 10
+    after = dataclasses.replace(training, onset_day=onset)
+    fit, later, test = after.fold("fit"), after.fold("later"), after.fold("test")
+    assert later.any()
+    assert not set(after.customer[fit]) & set(after.customer[later])
+    assert (after.rows.as_of_ms[later] >= onset * DAY_MS).all()
+    assert (after.fold("fit", "between", "later") == training.fold("fit", "between", "later")).all()
+    assert (test == training.fold("test")).all()
+    assert (after.rows.as_of_ms[fit] >= onset * DAY_MS).any()
+
+
+def test_a_drift_that_the_fit_block_has_seen_is_split_by_time_as_ever(training: TrainingSet) -> None:
+    for onset in (training.cutoffs.fit.last_day, training.cutoffs.test.last_day):
+        after = dataclasses.replace(training, onset_day=onset)
+        assert (after.fold("later") == training.fold("later")).all()

@@ -7,7 +7,7 @@ import functools
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -231,6 +231,36 @@ def test_ageing_columns_drift_on_the_record_and_open_nothing() -> None:
     assert {record["name"] for record in found} == {"tenure"}
     assert all(record["detail"].startswith("ageing") for record in found)
     assert _signals(outputs) == []
+
+
+def _with_moved_noise(world: World, share: Callable[[int], float]) -> list[list[Summary]]:
+    """The summaries with that share of the lower half of column `noise` in its top bin, by day after the release."""
+    moved_ones = copy.deepcopy(world.summaries)
+    for summary in (summary for partition in moved_ones for summary in partition):
+        for day in summary["days"]:
+            noise = np.array(day["histograms"][33:44])
+            taken = (noise[:5] * share(day["day"] - 1000)).astype(int)
+            noise[:5] -= taken
+            noise[9] += taken.sum()
+            day["histograms"][33:44] = noise.tolist()
+    return moved_ones
+
+
+def test_a_column_that_creeps_more_slowly_than_labels_come_is_left_to_the_labels() -> None:
+    world = _world(seed=1, days=110)
+    outputs = _outputs(_aggregator(world), _in_turn(_with_moved_noise(world, lambda day: 0.45 * day / 110)))
+    found = [record for record in _drifted(outputs, "feature") if record["statistic"] == "psi"]
+    assert len({record["day"] for record in found if record["name"] == "noise"}) > 14
+    assert {record["detail"].split(":")[0] for record in found} == {"crept"}
+    assert _signals(outputs) == []
+
+
+def test_a_column_that_jumps_is_not_excused_by_labels_of_days_before_the_jump() -> None:
+    world = _world(seed=1, days=110)
+    outputs = _outputs(_aggregator(world), _in_turn(_with_moved_noise(world, lambda day: 0.45 * (day >= 60))))
+    (signal,) = _signals(outputs)
+    assert {item["name"] for item in signal["evidence"]} == {"noise"}
+    assert 60 < signal["as_of_ms"] // DAY_MS - 1000 <= 75
 
 
 @pytest.mark.parametrize("seed", range(6))

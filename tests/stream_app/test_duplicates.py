@@ -162,14 +162,14 @@ def test_a_task_marks_across_restarts_what_it_marks_without(monkeypatch: pytest.
     whole = Driver(logs, new_task(plan), 1, longest_span=20).run()
     assert whole.task.accounting.duplicate > 50
 
-    task, checkpoints = new_task(plan), []
+    task, checkpoints, found = new_task(plan), [], None
     for seed in range(200):
-        driver = Driver(logs, task, seed, longest_span=20)
+        driver = Driver(logs, task, seed, 20, found)
         stop = driver.task.accounting.n_in + 30
         driver.run(lambda d=driver, n=stop: d.task.is_between_batches and d.task.accounting.n_in >= n, 0.0)
         driver.checkpoint()
         checkpoints += driver.checkpoints
-        task, _ = restored(plan, checkpoints)
+        task, found = restored(plan, checkpoints)
         if task.accounting.n_in == whole.task.accounting.n_in and task.clock_position == len(logs.clock):
             break
     assert task.accounting == whole.task.accounting

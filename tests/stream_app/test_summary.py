@@ -129,17 +129,15 @@ def test_summaries_over_restarts_are_those_without() -> None:
     plan = Plan.from_workload(workload)
     logs = Logs(workload).write(tangled_events(workload, 200, 8, 4, days=45))
     whole = merged(summaries(Driver(logs, new_task(plan, schedule=schedule_of(plan)), 1).run()))
-    task, checkpoints, records, seq = new_task(plan, schedule=schedule_of(plan)), [], [], 0
+    task, checkpoints, records, found = new_task(plan, schedule=schedule_of(plan)), [], [], None
     for seed in range(300):
-        driver = Driver(logs, task, seed, 60)
-        driver.checkpointer.summary_seq = seq
+        driver = Driver(logs, task, seed, 60, found)
         driver.run(lambda d=driver: len(d.checkpoints) >= 8, 0.4)
         records += summaries(driver)
         checkpoints += driver.checkpoints
         finished = task.clock_position == len(logs.clock) and not task.is_sweeping
         task, found = restored(plan, checkpoints)
         task.scorer.schedule = schedule_of(plan)
-        seq = found.marker["summary_seq"]
         if finished and task.accounting.n_in == sum(len(s[0].records) for s in logs.topics):
             break
     else:
