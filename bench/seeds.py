@@ -1,8 +1,8 @@
 """Planted concept drifts, and none: does the loop find them, retrain and swap, and keep quiet otherwise?
 
 ``python -m bench.seeds`` runs the story of ``driftline demo`` as `bench.loop` does, each seed with a drift and without.
-Only tick rows are scored (``state.control[kernel.SAMPLE] = 0``). A signal is *false* when nothing had drifted by the day
-that it was opened on. A drift is *answered* when a signal came after it and its model was released and has scored.
+Only tick rows are scored (``state.control[kernel.SAMPLE] = 0``). A signal is *false* when nothing had drifted by the
+day that it was opened on. A drift is *answered* when a signal came after it and its model was released and has scored.
 Signals about the model that answered are counted apart.
 """
 

@@ -95,10 +95,10 @@ class TopicDecoder:
         table, workload = self.table, self.plan.workload
         decode_events(
             data, ends, keys, key_ends, has_key, has_value, span.timestamps_ms, self.schema_id,
-            self.plan.first_kind[self.source], len(self.topic.kinds), table.field_kinds, table.scales, table.categories,
-            table.category_ptr, workload.lateness_ms, workload.customer_id_max_bytes, columns.status, columns.event_time,
-            columns.known_time, columns.kind, columns.id_hash, columns.key_hash, columns.key_at, columns.key_len,
-            columns.values,
+            self.plan.first_kind[self.source], len(self.topic.kinds), table.field_kinds, table.scales,
+            table.categories, table.category_ptr, workload.lateness_ms, workload.customer_id_max_bytes, columns.status,
+            columns.event_time, columns.known_time, columns.kind, columns.id_hash, columns.key_hash, columns.key_at,
+            columns.key_len, columns.values,
         )  # fmt: skip
         return columns
 
