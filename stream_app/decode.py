@@ -122,15 +122,15 @@ class TopicDecoder:
 def _joined(
     pieces: Sequence[bytes | None],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """(bytes end to end, ends (n,), 1 where there is a piece (n,))."""
+    """(bytes end to end, ends (n,), 1 where there is a piece (n,)); writable, as concatenated columns are: one compile."""
     n = len(pieces)
     try:
-        data = b"".join(pieces)  # type: ignore[arg-type]
+        data = bytearray().join(pieces)  # type: ignore[arg-type]
         present = np.ones(n, np.uint8)
         lengths = np.fromiter(map(len, pieces), np.int64, n)  # type: ignore[arg-type]
     except TypeError:
         whole = [piece or b"" for piece in pieces]
-        data = b"".join(whole)
+        data = bytearray().join(whole)
         present = np.fromiter((piece is not None for piece in pieces), np.uint8, n)
         lengths = np.fromiter(map(len, whole), np.int64, n)
-    return np.frombuffer(data or b"\0", np.uint8), np.cumsum(lengths), present
+    return np.frombuffer(data or bytearray(1), np.uint8), np.cumsum(lengths), present

@@ -21,21 +21,35 @@ class Status:
     """Counters of this process since it started, and of its partitions since their first event."""
 
     started_s: float = field(default_factory=time.monotonic)
+    first_event_s: float | None = None
     first_score_s: float | None = None
+    last_checkpoint_s: float | None = None
     n_checkpoints: int = 0
     state_bytes_written: int = 0
     content: dict[str, Any] = field(default_factory=dict)
+    _in_at_first: dict[int, int] = field(default_factory=dict)
     _applied_before: int = 0
     _at: float = field(default_factory=time.monotonic)
     _rate: float = 0.0
 
     def wrote(self, n_bytes: int) -> None:
         """Count a finished checkpoint and the bytes of rows in it."""
+        self.last_checkpoint_s = self._since_start()
         self.n_checkpoints += 1
         self.state_bytes_written += n_bytes
 
+    def _since_start(self) -> float:
+        return round(time.monotonic() - self.started_s, 3)
+
+    def _note_first_event(self, owned: Mapping[int, Owned]) -> None:
+        counts = {partition: o.task.accounting.n_in for partition, o in owned.items()}
+        if any(n != self._in_at_first.setdefault(partition, n) for partition, n in counts.items()):
+            self.first_event_s = self._since_start()
+
     def update(self, owned: Mapping[int, Owned], schedule: ModelSchedule) -> None:
         """Take the counters of the tasks, at most five times a second."""
+        if self.first_event_s is None:
+            self._note_first_event(owned)
         now = time.monotonic()
         if self.content and now - self._at < 0.2:
             return
@@ -66,7 +80,12 @@ class Status:
             "model_version": schedule.version_at(clock_day),
             "releases": {active.model.version: day for day, active in schedule.releases},
             "partitions": sorted(owned),
+            "up_s": self._since_start(),
+            "cpu_s": round(time.process_time(), 3),
+            "first_event_s": self.first_event_s,
             "first_score_s": self.first_score_s,
+            "last_checkpoint_s": self.last_checkpoint_s,
+            "partitions_unsaved": sum(o.task.is_touched or o.writing is not None for o in owned.values()),
             "checkpoints": self.n_checkpoints,
             "state_bytes_written": self.state_bytes_written,
             "state_bytes_dirty": sum(o.checkpointer.n_bytes_dirty for o in owned.values()),

@@ -69,6 +69,14 @@ class Owned:
     last_marker: int = -1
     checkpointed_at: float = field(default_factory=time.monotonic)
     writing: asyncio.Task[None] | None = None
+    is_paused: bool = False
+
+    async def settle(self) -> None:
+        """Take no more steps and wait for the checkpoint that is being written: never two writers at a time."""
+        self.is_paused = True
+        if self.writing is not None:
+            await self.writing
+            self.writing = None
 
 
 class StreamWorker:
@@ -100,6 +108,7 @@ class StreamWorker:
         self.source_of = {name: i for i, name in enumerate(names)}
         self.topics = [*names, self.clock]
         self._arrived = asyncio.Event()
+        self._is_draining = False
 
     # ---- what the transport asks ----
     def has_room(self, tp: TP, next_position: int) -> bool:
@@ -114,12 +123,15 @@ class StreamWorker:
     async def positions(self, assigned: set[TP]) -> Mapping[TP, int]:
         """Where every assigned topic-partition goes on; restores the partitions that are new here."""
         partitions = self._partitions_of(assigned)
-        for partition in set(self.owned) - partitions:
-            del self.owned[partition]
-        for partition in sorted(partitions):
-            if partition in self.owned and await self._is_still_ours(partition):
-                continue
+        for owned in list(self.owned.values()):
+            await owned.settle()
+        for partition in list(self.owned):
+            if partition not in partitions or not await self._is_still_ours(partition):
+                del self.owned[partition]
+        for partition in sorted(partitions - set(self.owned)):
             self.owned[partition] = await self._restore(partition)
+        for owned in self.owned.values():
+            owned.is_paused = False
         self.fetched = {tp: self._position(tp) for tp in assigned}
         return self.fetched
 
@@ -154,7 +166,7 @@ class StreamWorker:
     async def receive(self, topic: str, partition: int, batch: FetchedBatch) -> None:
         """Take a fetched batch; what was seen before is dropped, a hole stops the process."""
         owned, tp = self.owned.get(partition), TP(topic, partition)
-        if owned is None or batch.end <= self.fetched[tp]:
+        if owned is None or self._is_draining or batch.end <= self.fetched[tp]:
             return
         if batch.begin > self.fetched[tp]:
             return  # fetched before a seek back: it comes again
@@ -183,9 +195,11 @@ class StreamWorker:
     # ---- the loop ----
     async def run(self) -> None:
         """Step all tasks for ever."""
-        while True:
+        while not self._is_draining:
             busy = False
             for partition, owned in list(self.owned.items()):
+                if owned.is_paused or self._is_draining:
+                    continue
                 busy |= owned.task.step(*self._empty_at(partition))
                 self._checkpoint_if_due(partition, owned)
                 await asyncio.sleep(0)
@@ -234,10 +248,9 @@ class StreamWorker:
 
     async def drain(self) -> None:
         """Finish what is open and write a last checkpoint of every partition."""
+        self._is_draining = True
         for partition, owned in list(self.owned.items()):
-            if owned.writing is not None:
-                await owned.writing
-                owned.writing = None
+            await owned.settle()
             while not owned.task.is_between_batches:
                 owned.task.step([], None)
             if owned.task.is_touched:
