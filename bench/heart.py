@@ -105,7 +105,7 @@ class Heart:
         found = {}
         for task, checkpointer in zip(self.tasks, self.checkpointers, strict=True):
             task.state.dirty[: task.state.n_slots] = 1
-            checkpointer.positions = [0] * len(task.positions)
+            checkpointer._positions = [0] * len(task.positions)
             found[task.partition] = checkpointer.take().encode()
         return found
 

@@ -57,7 +57,7 @@ def create_app(worker: StreamWorker, datadir: Path) -> BatchApp:
         stream_recovery_delay=0.0,
         producer_threaded=False,
     )
-    app.owner = worker
+    app.owner, app.stop_process = worker, stop_process
     return app
 
 
@@ -123,6 +123,7 @@ def wire(app: BatchApp, worker: StreamWorker, status_file: Path | None, live_clo
             consumer: Any = app.consumer
             await consumer.commit_positions(worker.group_positions())
 
+    _wire_revocation(app, worker)
     if status_file is not None:
 
         @app.timer(0.25)  # type: ignore[untyped-decorator]
@@ -131,6 +132,18 @@ def wire(app: BatchApp, worker: StreamWorker, status_file: Path | None, live_clo
 
     if live_clock:
         _wire_clock(app, worker)
+
+
+def _wire_revocation(app: BatchApp, worker: StreamWorker) -> None:
+    """Let the worker finish its checkpoints before the group gives its partitions to others."""
+
+    async def settle(*_: Any, **__: Any) -> None:
+        try:
+            await worker.settle()
+        except Exception as error:
+            stop_process(error)
+
+    app.on_partitions_revoked.connect(settle, weak=False)
 
 
 def _wire_clock(app: BatchApp, worker: StreamWorker) -> None:

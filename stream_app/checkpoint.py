@@ -33,6 +33,7 @@ _LENGTH = struct.Struct("<I")
 
 Int64s = npt.NDArray[np.int64]
 Record = tuple[bytes, bytes]
+_Named = tuple[tuple[int, int], bytes, bytes]  # (incarnation, number), key, payload
 
 
 @dataclass(eq=False)
@@ -212,11 +213,11 @@ def restore(task: PartitionTask, records: Iterable[Record], topic: str) -> Resto
     try:
         for key, value in records:
             reader.take(_ID.unpack_from(value), key, value[_ID.size :])
+        reader.finish()
         task.state.loaded()
-        if reader.marker is None:
-            return Restored(None, [], {})
-        _resume(task, reader.marker, reader.chunks)
-        return Restored(reader.marker, unpack_blocks(reader.whole_outputs()), reader.committed_and_left())
+        if reader.marker is not None:
+            _resume(task, reader.marker, reader.chunks)
+        return Restored(reader.marker, unpack_blocks(reader.outputs()), reader.committed())
     except DriftlineError:
         raise
     except Exception as cause:  # damaged bytes can fail anywhere, in ways of the libraries that read them
@@ -224,35 +225,51 @@ def restore(task: PartitionTask, records: Iterable[Record], topic: str) -> Resto
 
 
 class _Reader:
-    """Holds records back until a marker says which of them count."""
+    """Holds records back until a marker says which of them count.
+
+    A marker's own records wait for the next one, too: a worker that lost its partition and did not know it yet may
+    have written behind its successor's back. The successor's marker does not name that checkpoint, and a marker of an
+    earlier incarnation than the newest is passed over.
+    """
 
     def __init__(self, state: PartitionState) -> None:
         self.state = state
         self.marker: dict[str, Any] | None = None
         self.chunks: dict[tuple[int, int], Int64s] = {}
-        self._waiting: list[tuple[tuple[int, int], bytes, bytes]] = []
-        self._committed: dict[int, int] = {}
+        self._newest = 0
+        self._own: list[_Named] = []
+        self._waiting: list[_Named] = []
         self._seen: set[int] = set()
         self._outputs: dict[int, bytes] = {}
-        self._n_records = 0
 
     def take(self, name: tuple[int, int], key: bytes, payload: bytes) -> None:
         """Take the next record; a marker applies what waits."""
         self._seen.add(name[0])
         if key != MARKER:
             self._waiting.append((name, key, payload))
-            return
-        self.marker = json.loads(payload)
-        self._committed = dict(self.marker["committed"])
-        self._outputs, self._n_records = {}, 0
-        for other, other_key, other_payload in self._waiting:
-            if other[1] <= self._committed.get(other[0], 0):
-                self._apply(other == name, other_key, other_payload, int(self.marker["n_slots"]))
-        self._waiting.clear()
+        elif name[0] >= self._newest:
+            self._newest, self.marker = name[0], json.loads(payload)
+            committed = dict(self.marker["committed"])
+            whole = [record for record in self._own + self._waiting if record[0][1] <= committed.get(record[0][0], 0)]
+            self._own = [record for record in whole if record[0] == name]
+            self._waiting = []
+            for record in whole:
+                if record[0] != name:
+                    self._apply(*record[1:])
 
-    def _apply(self, is_newest: bool, key: bytes, payload: bytes, n_slots: int) -> None:
+    def finish(self) -> None:
+        """Apply the newest checkpoint, of which nothing may be missing."""
+        if self.marker is not None and len(self._own) != self.marker["n_records"]:
+            raise ValueError(
+                f"{len(self._own)} of {self.marker['n_records']} records of the newest checkpoint are there"
+            )
+        self._outputs = {}
+        for _, key, payload in self._own:
+            self._apply(key, payload)
+
+    def _apply(self, key: bytes, payload: bytes) -> None:
         state, kind, number = self.state, key[:1], key[1:]
-        self._n_records += is_newest
+        n_slots = int(self.marker["n_slots"]) if self.marker is not None else 0
         if kind == b"b":
             packed = np.frombuffer(_unpack(payload, BLOCK * state.row_bytes), np.uint8)
             state.load(_below(n_slots, int(number) * BLOCK) + np.arange(BLOCK), packed.reshape(BLOCK, state.row_bytes))
@@ -263,19 +280,17 @@ class _Reader:
             (first,) = struct.unpack_from("<q", payload)
             hashes = np.frombuffer(_unpack(payload[8:], CHUNK * 8), np.int64)
             self.chunks[int(number.partition(b"/")[0]), first] = hashes
-        elif is_newest:
+        else:
             self._outputs[int(number)] = payload
 
-    def whole_outputs(self) -> list[bytes]:
-        """Packed outputs of the newest checkpoint, of which nothing may be missing."""
-        marker = self.marker or {}
-        if self._n_records != marker["n_records"]:
-            raise ValueError(f"{self._n_records} of {marker['n_records']} records of the newest checkpoint are there")
+    def outputs(self) -> list[bytes]:
+        """Packed outputs of the newest checkpoint."""
         return [self._outputs[i] for i in sorted(self._outputs)]
 
-    def committed_and_left(self) -> dict[int, int]:
+    def committed(self) -> dict[int, int]:
         """Whole checkpoints of every incarnation of which the topic still holds something."""
-        return {incarnation: n for incarnation, n in self._committed.items() if incarnation in self._seen}
+        committed = {} if self.marker is None else dict(self.marker["committed"])
+        return {incarnation: n for incarnation, n in committed.items() if incarnation in self._seen}
 
 
 def _below(n_slots: int, slot: int) -> int:

@@ -122,7 +122,7 @@ class TopicDecoder:
 def _joined(
     pieces: Sequence[bytes | None],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """(bytes end to end, ends (n,), 1 where there is a piece (n,)); writable, as concatenated columns are: one compile."""
+    """(bytes end to end, ends (n,), 1 where there is a piece (n,)); writable as concatenated ones are: one compile."""
     n = len(pieces)
     try:
         data = bytearray().join(pieces)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@
         |-- ContinuityStop          topic, partition, expected and found position
         |-- RestoreError            topic, partition
         |-- AssignmentStop          partitions of the sources differ
+        |-- RoutingStop             partition, misrouted and all records
         |-- ModelError              version: a release that cannot be loaded
         |-- ReferenceInvalid        a reference profile that cannot be used
         |-- SummaryGap              partition, expected and found sequence number
@@ -54,6 +55,17 @@ class RestoreError(StreamError):
 
 class AssignmentStop(StreamError):
     """The group assigned source partitions apart."""
+
+
+class RoutingStop(StreamError):
+    """So many keys lie in a wrong partition that it is no accident."""
+
+    def __init__(self, partition: int, n_misrouted: int, n_in: int) -> None:
+        self.partition, self.n_misrouted, self.n_in = partition, n_misrouted, n_in
+        super().__init__(
+            f"partition {partition}: {n_misrouted} of {n_in} records have keys of other partitions; "
+            "let the producers use the murmur2 partitioner (librdkafka: partitioner=murmur2_random)"
+        )
 
 
 class ModelError(StreamError):

@@ -19,6 +19,7 @@ from stream_app import opcodes as op
 from stream_app.columns import Columns
 from stream_app.decode import Decoded, RecordSpan, RefusedRecord, TopicDecoder
 from stream_app.duplicates import DuplicateWindow
+from stream_app.errors import RoutingStop
 from stream_app.merge_kernel import merge_by_known_time
 from stream_app.outputs import Outputs
 from stream_app.plan import Plan
@@ -29,7 +30,9 @@ from stream_app.summary import SummaryBuilder
 Int64s = npt.NDArray[np.int64]
 SWEEP_SLOTS = 8192
 NO_CLOCK = 2**62
-MISROUTED_FEW = 1000
+NO_DAY = -1  # of a clock record that cannot be read: its place is taken, nothing else
+MISROUTED_FEW, MISROUTED_SHARE = 1000, 0.01
+LETTER_BYTES = 4096
 
 
 @dataclass
@@ -242,6 +245,7 @@ class PartitionTask:
     def _finish(self, batch: _Batch) -> None:
         status = batch.columns.status[batch.order]
         self.accounting.update(status)
+        self._check_routing()
         self.summary.events(batch.columns, batch.order)
         for q in np.flatnonzero(status >= op.REFUSED).tolist():
             self._dead_letter(batch.columns, int(batch.order[q]))
@@ -250,18 +254,28 @@ class PartitionTask:
                 spans.popleft()
         self._batch = None
 
+    def _check_routing(self) -> None:
+        """A few misrouted records are dead letters; more say that a producer partitions in another way."""
+        n = self.accounting.refused.get("misrouted", 0)
+        if n > MISROUTED_FEW and n > MISROUTED_SHARE * self.accounting.n_in:
+            raise RoutingStop(self.partition, n, self.accounting.n_in)
+
     def _dead_letter(self, columns: Columns, i: int) -> None:
         source, offset = int(columns.source[i]), int(columns.offset[i])
         refused = self._refused.pop((source, offset), None) or self._misrouted(source, offset)
-        topic = self.scorer.prefix + self.plan.workload.topics[source].name
-        value = refused.value or b""
+        self.dead_letter(self.scorer.prefix + self.plan.workload.topics[source].name, refused)
+
+    def dead_letter(self, topic: str, refused: RefusedRecord) -> None:
+        """Send a refused record of ``topic`` to the dead letters, its bytes cut to what a reader needs."""
+        offset, value, key = refused.offset, refused.value or b"", refused.key
         record = {
             "event_id": f"{topic}/{self.partition}/{offset}", "topic": topic, "partition": self.partition,
-            "offset": offset, "key": refused.key, "value": value[:4096], "n_bytes": len(value),
+            "offset": offset, "key": None if key is None else key[:LETTER_BYTES], "value": value[:LETTER_BYTES],
+            "n_bytes": len(value),
             "reason": refused.reason, "detail": refused.detail, "seen_ms": refused.timestamp_ms,
         }  # fmt: skip
-        key = f"{topic}/{self.partition}".encode()
-        self.outputs.add(self.scorer.prefix + "dead-letters", key, self.codec.encode("dead_letter", record))
+        letter = self.codec.encode("dead_letter", record)
+        self.outputs.add(self.scorer.prefix + "dead-letters", f"{topic}/{self.partition}".encode(), letter)
 
     def _misrouted(self, source: int, offset: int) -> RefusedRecord:
         span = next(s for s in self._spans[source] if s.offsets[0] <= offset <= s.offsets[-1])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Protocol, cast
 
 import faust
@@ -69,7 +69,11 @@ class BatchConsumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Seek every assigned partition to where its task goes on."""
-        positions = await self._owner.positions(set(self.assignment()))
+        try:
+            positions = await self._owner.positions(set(self.assignment()))
+        except Exception as error:
+            cast(Any, self.app).stop_process(error)
+            raise
         for tp, position in positions.items():
             self.next_position[tp] = position
             await self._seek(tp, position)
@@ -106,11 +110,13 @@ class BatchConsumer(driver.Consumer):
             -1, -1, tp, generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 
-    def caught_up_at(self, tp: TP) -> float | None:
-        """When (ms) a fetch last showed that nothing lies beyond what was handed over; None while something does."""
+    def caught_up_at(self, tp: TP, position: int) -> float | None:
+        """When (ms) a fetch last showed that nothing lies at or behind ``position``; None while something does.
+
+        What was fetched but has not reached its owner yet, on its way through the stream, lies behind it.
+        """
         consumer = self._thread._consumer
-        position = self.next_position.get(tp)
-        if consumer is None or position is None:
+        if consumer is None or self.next_position.get(tp) != position:
             return None
         try:
             end, at = consumer.highwater(tp), consumer.last_poll_timestamp(tp)
@@ -147,9 +153,10 @@ class _Unread(Schema[Any, Any]):
 
 
 class BatchApp(faust.App):
-    """A Faust app whose topics deliver `FetchedBatch`es to ``owner``."""
+    """A Faust app whose topics deliver `FetchedBatch`es to ``owner``; ``stop_process`` ends it when that fails."""
 
     owner: Owner
+    stop_process: Callable[[BaseException], None]
 
     def _new_transport(self) -> Any:
         return BatchTransport(self.conf.broker_consumer, self)

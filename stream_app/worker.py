@@ -18,16 +18,17 @@ import numpy as np
 from faust.types import TP
 
 from schemas.codec import Codec
+from schemas.errors import CodecError
 from schemas.registry import FileRegistry
 from schemas.settings import Settings
 from schemas.topics import topic_for
 from schemas.workload import Workload
 from stream_app.checkpoint import MARKER, Checkpoint, Checkpointer, Restored, restore
-from stream_app.decode import RecordSpan
+from stream_app.decode import RecordSpan, RefusedRecord
 from stream_app.errors import AssignmentStop, ContinuityStop
 from stream_app.model import RuleModel
 from stream_app.outputs import OutputBlock
-from stream_app.partition_task import PartitionTask
+from stream_app.partition_task import NO_DAY, PartitionTask
 from stream_app.plan import Plan
 from stream_app.publisher import Publisher
 from stream_app.releases import ActiveModel, ModelSchedule
@@ -99,7 +100,7 @@ class StreamWorker:
         self.status = Status()
         self.owned: dict[int, Owned] = {}
         self.fetched: dict[TP, int] = {}
-        self.empty_at: Callable[[TP], float | None] = lambda tp: None
+        self.empty_at: Callable[[TP, int], float | None] = lambda tp, position: None
         self.log_begin: Callable[[TP], Any] | None = None
         names = [settings.topic_prefix + topic.name for topic in workload.topics]
         self.clock = topic_for("clock", workload, settings).name
@@ -123,8 +124,7 @@ class StreamWorker:
     async def positions(self, assigned: set[TP]) -> Mapping[TP, int]:
         """Where every assigned topic-partition goes on; restores the partitions that are new here."""
         partitions = self._partitions_of(assigned)
-        for owned in list(self.owned.values()):
-            await owned.settle()
+        await self.settle()
         for partition in list(self.owned):
             if partition not in partitions or not await self._is_still_ours(partition):
                 del self.owned[partition]
@@ -134,6 +134,11 @@ class StreamWorker:
             owned.is_paused = False
         self.fetched = {tp: self._position(tp) for tp in assigned}
         return self.fetched
+
+    async def settle(self) -> None:
+        """Before partitions go to others: finish what is being written and rest until `positions`."""
+        for owned in list(self.owned.values()):
+            await owned.settle()
 
     def _partitions_of(self, assigned: set[TP]) -> set[int]:
         by_topic = {topic: {tp.partition for tp in assigned if tp.topic == topic} for topic in self.topics}
@@ -181,7 +186,12 @@ class StreamWorker:
 
     def _offer_clock(self, task: PartitionTask, records: list[Any], batch: FetchedBatch) -> None:
         for record in records:
-            day = int(self.codec.decode(record.value, "clock")["day"])
+            try:
+                day = int(self.codec.decode(record.value, "clock")["day"])
+            except CodecError as refused:
+                day, why = NO_DAY, (refused.reason, refused.detail)
+                found = RefusedRecord(record.offset, record.timestamp, record.key, record.value, *why)
+                task.dead_letter(self.clock, found)
             task.offer_clock(day, record.offset + 1, batch.arrived_ms)
 
     async def _check_continuity(self, tp: TP, found: int) -> None:
@@ -220,7 +230,8 @@ class StreamWorker:
 
     def _seen_empty(self, tp: TP) -> float | None:
         """When the log was last seen empty; None while records are between the consumer and us."""
-        return self.empty_at(tp) if self.fetched.get(tp) is not None else None
+        fetched = self.fetched.get(tp)
+        return None if fetched is None else self.empty_at(tp, fetched)
 
     def _checkpoint_if_due(self, partition: int, owned: Owned) -> None:
         if owned.writing is not None and owned.writing.done():

@@ -206,6 +206,43 @@ def test_whatever_is_killed_all_outputs_come_and_no_others(name: str) -> None:
     assert task.scorer.alerts == whole.task.scorer.alerts
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.usefixtures("short_sweeps")
+def test_what_a_replaced_worker_still_writes_is_passed_over(seed: int) -> None:
+    """Two incarnations write at once, record by record in any order: the successor's is the truth, from its first marker."""
+    logs = logs_of("silence")
+    plan, random = Plan.from_workload(logs.workload), np.random.default_rng(seed)
+    first = Driver(logs, new_task(plan), seed, 60)
+    first.run(lambda: len(first.checkpoints) >= 15, 0.3)
+    shared = [record for checkpoint in first.checkpoints for record in checkpoint.encode()]
+    task = new_task(plan)
+    second = Driver(logs, task, seed + 50, 60, restore(task, shared, "state"))
+    moments = []
+    for n in range(1, 9):
+        second.run(lambda n=n: len(second.checkpoints) >= n, 0.3)
+        moments.append(moment_of(second.task))
+    first.run(lambda: len(first.checkpoints) >= 21, 0.3)
+    late = [record for checkpoint in first.checkpoints[15:] for record in checkpoint.encode()]
+    own = [(n, record) for n, checkpoint in enumerate(second.checkpoints) for record in checkpoint.encode()]
+    turns = random.permutation([0] * len(late) + [1] * len(own))
+    log, newest, behind, ahead = list(shared), None, iter(late), iter(own)
+    for turn in turns.tolist():
+        if turn == 0:
+            log.append(next(behind))
+            continue
+        n, record = next(ahead)
+        log.append(record)
+        newest = n if record[0] == MARKER else newest
+        if newest is not None and random.random() < 0.1:
+            twin = new_task(plan)
+            restore(twin, log, "state")
+            assert found_again(twin) == moments[newest]
+    twin = new_task(plan)
+    again = restore(twin, log, "state")
+    assert found_again(twin) == moments[-1]
+    assert [list(block) for block in again.outputs] == [list(block) for block in second.checkpoints[-1].outputs]
+
+
 def everything(blocks: list[Any]) -> list[tuple[str, bytes, bytes]]:
     return [(block.topic, key, value) for block in blocks for key, value in block]
 
