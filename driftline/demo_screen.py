@@ -53,11 +53,13 @@ class Screen:
             self._live.update(Group(Text(self._stage, style="bold"), _numbers(loop), _drift(loop), _signals(loop)))
         elif time.monotonic() - self._line_at >= LINE_EVERY_S:
             self._line_at = time.monotonic()
-            self.console.print("          " + _line(loop), highlight=False)
+            self.console.print("          " + _line(loop), highlight=False, soft_wrap=True)
 
     def summary(self, content: dict[str, Any]) -> None:
         """The last word."""
         table = Table(title="What happened", show_header=False, title_justify="left")
+        table.add_column()
+        table.add_column(overflow="fold")
         for name, value in _summary_rows(content):
             table.add_row(name, value)
         self.console.print(table)
@@ -65,8 +67,8 @@ class Screen:
 
 def _line(loop: Loop) -> str:
     s = loop.status
-    if not s:
-        return "starting"
+    if s.get("clock_day", -1) < 0:
+        return "the worker starts: imports, kernels, group"
     drifted = sum(1 for record in loop.drift.values() if record["verdict"] == "drifted")
     signal = loop.signal
     return (

@@ -209,7 +209,7 @@ def restore(task: PartitionTask, records: Iterable[Record], topic: str) -> Resto
     RestoreError
         When a record is missing or cannot be read, or the state belongs to another workload.
     """
-    reader = _Reader(task.state)
+    reader = _Reader(task.state, task.plan.workload.hash)
     try:
         for key, value in records:
             reader.take(_ID.unpack_from(value), key, value[_ID.size :])
@@ -232,8 +232,8 @@ class _Reader:
     earlier incarnation than the newest is passed over.
     """
 
-    def __init__(self, state: PartitionState) -> None:
-        self.state = state
+    def __init__(self, state: PartitionState, workload_hash: str) -> None:
+        self.state, self.workload_hash = state, workload_hash
         self.marker: dict[str, Any] | None = None
         self.chunks: dict[tuple[int, int], Int64s] = {}
         self._newest = 0
@@ -249,6 +249,8 @@ class _Reader:
             self._waiting.append((name, key, payload))
         elif name[0] >= self._newest:
             self._newest, self.marker = name[0], json.loads(payload)
+            if self.marker["workload"] != self.workload_hash:
+                raise ValueError("it belongs to another version of the workload")
             committed = dict(self.marker["committed"])
             whole = [record for record in self._own + self._waiting if record[0][1] <= committed.get(record[0][0], 0)]
             self._own = [record for record in whole if record[0] == name]
@@ -300,8 +302,6 @@ def _below(n_slots: int, slot: int) -> int:
 
 
 def _resume(task: PartitionTask, marker: dict[str, Any], chunks: dict[tuple[int, int], Int64s]) -> None:
-    if marker["workload"] != task.plan.workload.hash:
-        raise ValueError("it belongs to another version of the workload")
     task.positions = list(marker["positions"])
     task.clock_position = marker["clock_position"]
     task.fetched, task.clock_fetched = list(task.positions), task.clock_position

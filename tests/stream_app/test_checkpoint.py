@@ -209,7 +209,7 @@ def test_whatever_is_killed_all_outputs_come_and_no_others(name: str) -> None:
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.usefixtures("short_sweeps")
 def test_what_a_replaced_worker_still_writes_is_passed_over(seed: int) -> None:
-    """Two incarnations write at once, record by record in any order: the successor's is the truth, from its first marker."""
+    """Two incarnations write at once, in any order: the successor's is the truth, from its first marker on."""
     logs = logs_of("silence")
     plan, random = Plan.from_workload(logs.workload), np.random.default_rng(seed)
     first = Driver(logs, new_task(plan), seed, 60)
@@ -343,6 +343,4 @@ def test_wild_bytes_are_refused_or_harmless_but_never_raise_anything_else(health
 def test_state_of_another_workload_is_refused_with_its_reason(healthy: tuple[Plan, list[Record]]) -> None:
     _, records = healthy
     other = Plan.from_workload(named_workload("lapse"))
-    only_marker = [records[-1]]
-    assert isinstance(outcome(other, records), RestoreError)
-    assert "another version of the workload" in str(outcome(other, only_marker))
+    assert "another version of the workload" in str(outcome(other, records))
