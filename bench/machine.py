@@ -15,7 +15,9 @@ LIBRARIES = ("faust-streaming", "aiokafka", "confluent-kafka", "xgboost", "numba
 
 
 def cores() -> tuple[int | None, int | None]:
-    """(core of what is measured, core of the broker); None where processes cannot be pinned, the same when there is one."""
+    """(core of what is measured, core of the broker); None where processes cannot be pinned, the same when there is
+    one.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return None, None
     usable = sorted(os.sched_getaffinity(0))

@@ -1,7 +1,7 @@
 """The state of the NumPy loop: one row of bytes for each customer, seen as float32 tiles, float64 sums and int64 times.
 
-The features of the default workload, written by hand with the same windows and tiles. Tiles of a window are summed by one
-matrix product for all rows and windows together; NumPy has nothing faster for it.
+The features of the default workload, written by hand with the same windows and tiles. Tiles of a window are summed by
+one matrix product for all rows and windows together; NumPy has nothing faster for it.
 """
 
 from __future__ import annotations
@@ -22,27 +22,78 @@ Floats = npt.NDArray[np.float64]
 
 # name -> (tiles, days in a tile); counts of events, then sums of scaled values, then the longest session
 COUNTS = {
-    "login1": (9, 1), "login3": (12, 3), "session1": (9, 1), "session3": (12, 3), "session6": (12, 6), "error1": (9, 1),
-    "error3": (12, 3), "export1": (9, 1), "export3": (12, 3), "timed3": (12, 3), "failed3": (12, 3), "failed6": (17, 6),
-    "ticket3": (12, 3), "mood6": (12, 6), "active": (94, 1),
-}  # fmt: skip
+    "login1": (9, 1),
+    "login3": (12, 3),
+    "session1": (9, 1),
+    "session3": (12, 3),
+    "session6": (12, 6),
+    "error1": (9, 1),
+    "error3": (12, 3),
+    "export1": (9, 1),
+    "export3": (12, 3),
+    "timed3": (12, 3),
+    "failed3": (12, 3),
+    "failed6": (17, 6),
+    "ticket3": (12, 3),
+    "mood6": (12, 6),
+    "active": (94, 1),
+}
 SUMS = {"minutes1": (9, 1), "minutes3": (12, 3), "paid6": (12, 6), "moods6": (12, 6)}
 LONGEST = (7, 3)
 # kind -> rings that count it
 COUNTED = {
-    "login": ("login1", "login3"), "session": ("session1", "session3", "session6"), "error": ("error1", "error3"),
-    "export": ("export1", "export3"), "payment_failed": ("failed3", "failed6"), "ticket_opened": ("ticket3",),
-}  # fmt: skip
+    "login": ("login1", "login3"),
+    "session": ("session1", "session3", "session6"),
+    "error": ("error1", "error3"),
+    "export": ("export1", "export3"),
+    "payment_failed": ("failed3", "failed6"),
+    "ticket_opened": ("ticket3",),
+}
 COUNT_WINDOWS = [
-    ("login1", 7), ("login3", 30), ("session1", 1), ("session1", 7), ("session3", 14), ("session3", 30),
-    ("session6", 60), ("error1", 7), ("error3", 30), ("export1", 7), ("export3", 30), ("timed3", 30), ("active", 7),
-    ("active", 30), ("active", 90), ("failed3", 30), ("failed6", 90), ("ticket3", 14), ("ticket3", 30), ("mood6", 60),
-]  # fmt: skip
+    ("login1", 7),
+    ("login3", 30),
+    ("session1", 1),
+    ("session1", 7),
+    ("session3", 14),
+    ("session3", 30),
+    ("session6", 60),
+    ("error1", 7),
+    ("error3", 30),
+    ("export1", 7),
+    ("export3", 30),
+    ("timed3", 30),
+    ("active", 7),
+    ("active", 30),
+    ("active", 90),
+    ("failed3", 30),
+    ("failed6", 90),
+    ("ticket3", 14),
+    ("ticket3", 30),
+    ("mood6", 60),
+]
 SUM_WINDOWS = [("minutes1", 7), ("minutes3", 30), ("paid6", 60), ("moods6", 60)]
 TIMES = (
-    "day", "first", "start", "end", "session", "login", "invoice", "payment", "change", "ticket", "price", "survey", "profile",
-    "open", "step", "score", "band", "episode", "since", "closed",
-)  # fmt: skip
+    "day",
+    "first",
+    "start",
+    "end",
+    "session",
+    "login",
+    "invoice",
+    "payment",
+    "change",
+    "ticket",
+    "price",
+    "survey",
+    "profile",
+    "open",
+    "step",
+    "score",
+    "band",
+    "episode",
+    "since",
+    "closed",
+)
 VALUES = ("price", "plan", "csat", "seats", "country", "channel")
 URGENT = ("payment_failed", "plan_change", "ticket_opened")
 
@@ -281,8 +332,9 @@ class Customers:
             count = np.zeros((N_COUNTS, len(COUNT_WINDOWS)), np.float32)
             total = np.zeros((N_SUMS, len(SUM_WINDOWS)))
             for rings, starts, windows, table in (
-                (COUNTS, COUNT_AT, COUNT_WINDOWS, count), (SUMS, SUM_AT, SUM_WINDOWS, total),
-            ):  # fmt: skip
+                (COUNTS, COUNT_AT, COUNT_WINDOWS, count),
+                (SUMS, SUM_AT, SUM_WINDOWS, total),
+            ):
                 for column, (ring, window) in enumerate(windows):
                     length, tile_days = rings[ring]
                     tiles = np.arange((day - window + 1) // tile_days, day // tile_days + 1)
@@ -316,16 +368,48 @@ class Customers:
         local = as_of // DAY_MS
         month_day = (local.astype("M8[D]") - local.astype("M8[D]").astype("M8[M]")).astype(np.int64) + 1
         columns = (
-            c["login1", 7], c["login3", 30], c["session1", 1], c["session1", 7], c["session3", 14], c["session3", 30],
-            c["session6", 60], c["error1", 7], c["error3", 30], c["export1", 7], c["export3", 30],
-            s["minutes1", 7] / 10, s["minutes3", 30] / 10, mean, np.where(most == -np.inf, np.nan, most / 10),
-            c["active", 7], c["active", 30], c["active", 90], ratio,
-            s["minutes1", 7] / 10 / 7 - s["minutes3", 30] / 10 / 30, _since(as_of, x["session"]), _since(as_of, x["login"]),
-            np.maximum(as_of - x["first"], 0) / DAY_MS, c["failed3", 30], c["failed6", 90], s["paid6", 60] / 100,
+            c["login1", 7],
+            c["login3", 30],
+            c["session1", 1],
+            c["session1", 7],
+            c["session3", 14],
+            c["session3", 30],
+            c["session6", 60],
+            c["error1", 7],
+            c["error3", 30],
+            c["export1", 7],
+            c["export3", 30],
+            s["minutes1", 7] / 10,
+            s["minutes3", 30] / 10,
+            mean,
+            np.where(most == -np.inf, np.nan, most / 10),
+            c["active", 7],
+            c["active", 30],
+            c["active", 90],
+            ratio,
+            s["minutes1", 7] / 10 / 7 - s["minutes3", 30] / 10 / 30,
+            _since(as_of, x["session"]),
+            _since(as_of, x["login"]),
+            np.maximum(as_of - x["first"], 0) / DAY_MS,
+            c["failed3", 30],
+            c["failed6", 90],
+            s["paid6", 60] / 100,
             np.where(x["invoice"] == NEVER, np.nan, np.maximum(paid - x["invoice"], 0) / DAY_MS),
-            v["price"], v["plan"], _since(as_of, x["change"]), c["ticket3", 14], c["ticket3", 30], x["open"], mood,
-            _since(as_of, x["ticket"]), v["csat"], v["seats"], v["country"], v["channel"], (local + 3) % 7, month_day,
-        )  # fmt: skip
+            v["price"],
+            v["plan"],
+            _since(as_of, x["change"]),
+            c["ticket3", 14],
+            c["ticket3", 30],
+            x["open"],
+            mood,
+            _since(as_of, x["ticket"]),
+            v["csat"],
+            v["seats"],
+            v["country"],
+            v["channel"],
+            (local + 3) % 7,
+            month_day,
+        )
         return np.stack([np.asarray(column, np.float64).astype(np.float32) for column in columns], axis=1)
 
 

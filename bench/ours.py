@@ -51,7 +51,9 @@ def run_ours(stage: Stage, core: int | None) -> Run:
 def _watch(
     worker: subprocess.Popen[bytes], stage: Stage, status: Path, log: Path
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], float]:
-    """(status when restored, the last one before the first event, when all is saved, wall time of the worker's birth)."""
+    """(status when restored, the last one before the first event, when all is saved, wall time of the worker's
+    birth).
+    """
     before: dict[str, Any] | None = None
     first: dict[str, Any] = {}
     begun = float("inf")

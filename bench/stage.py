@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from bench.dataset import DAY, DAY_MS, N_PARTITIONS, Dataset, Log
 from bench.heart import Heart
@@ -22,6 +24,7 @@ from schemas.settings import Settings
 from schemas.topic_admin import create_topics
 from schemas.topics import topic_for
 from schemas.workload import Workload
+from stream_app import opcodes as op
 from stream_app.checkpoint import MARKER, Record
 
 OUTPUTS = ("scores", "latest-scores", "alerts", "drift", "dead-letters", "state", "journal", "summaries")
@@ -36,6 +39,9 @@ class Stage:
     settings: Settings
     bundle: Bundle
     start: Mapping[int, list[Record]]  # state topic records by partition: the prelude applied
+    decisions: Mapping[
+        str, list[int]
+    ]  # customer -> step, score, band, episode, open since, closed at after the prelude
 
     @property
     def workload(self) -> Workload:
@@ -68,26 +74,50 @@ def set_stage(data: Dataset, keys: str, broker: EmbeddedBroker, home: Path) -> S
     create_topics(settings, data.workload)
     prelude, day = data.logs
     for logs in (prelude, day):
-        publish(settings, _records(settings, logs))
+        publish(settings, records_of(settings, logs))
     codec = Codec(FileRegistry.for_workload(data.workload))
     publish(settings, _clocks(data.workload, settings, codec))
     releases = topic_for("model-releases", data.workload, settings).name
     publish(settings, [(releases, 0, b"bench", codec.encode("model_release", release_record(bundle)))])
     heart = Heart.of(data, bundle, settings.topic_prefix)
     heart.apply(prelude, DAY, lambda checkpoint: None)
-    return Stage(data, settings, bundle, heart.state_records())
+    return Stage(data, settings, bundle, heart.state_records(), _decisions(heart))
+
+
+def _decisions(heart: Heart) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for task in heart.tasks:
+        state, at = task.state, task.plan.decision_at
+        slots = np.arange(state.n_slots, dtype=np.int64)
+        part = state.s64.reshape(-1, state.row64)[: state.n_slots, at + op.STEP : at + op.N_DECISION + op.N_RULE]
+        found |= {key.decode(): row for key, row in zip(state.customer_ids(slots), part.tolist(), strict=True)}
+    return found
 
 
 def recreate(settings: Settings, workload: Workload, names: list[str]) -> None:
     """Delete topics and create those of the workload again, empty."""
+    _delete(settings, names)
+    create_topics(settings, workload)
+
+
+def recreate_named(settings: Settings, names: list[str], n_partitions: int) -> None:
+    """Delete topics that are no workload's and create them again, empty."""
+    admin = _delete(settings, names)
+    for future in admin.create_topics([NewTopic(name, n_partitions, 1) for name in names]).values():
+        future.result(30)
+
+
+def _delete(settings: Settings, names: list[str]) -> AdminClient:
     admin = AdminClient(settings.kafka_config() | {"log_level": 2})
     there = set(admin.list_topics(timeout=10).topics)
-    for future in admin.delete_topics([name for name in names if name in there], operation_timeout=30).values():
-        future.result(30)
+    wanted = [name for name in names if name in there]
+    if wanted:
+        for future in admin.delete_topics(wanted, operation_timeout=30).values():
+            future.result(30)
     deadline = time.monotonic() + 30
     while set(names) & set(admin.list_topics(timeout=10).topics) and time.monotonic() < deadline:
         time.sleep(0.05)
-    create_topics(settings, workload)
+    return admin
 
 
 def publish(settings: Settings, records: Iterable[tuple[str, int, bytes, bytes]]) -> None:
@@ -114,7 +144,7 @@ def publish(settings: Settings, records: Iterable[tuple[str, int, bytes, bytes]]
         raise RuntimeError(f"{left} records were not taken by the broker: {failures[:1]}")
 
 
-def _records(settings: Settings, logs: Mapping[tuple[str, int], Log]) -> Iterable[tuple[str, int, bytes, bytes]]:
+def records_of(settings: Settings, logs: Mapping[tuple[str, int], Log]) -> Iterable[tuple[str, int, bytes, bytes]]:
     for (topic, partition), log in logs.items():
         for key, value in zip(log.keys, log.values, strict=True):
             yield settings.topic_prefix + topic, partition, key, value

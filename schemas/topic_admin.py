@@ -5,6 +5,7 @@ The only module of the contracts that uses the network.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,11 +93,25 @@ def _admin(settings: Settings) -> AdminClient:
 
 def _partitions(settings: Settings, admin: AdminClient) -> Mapping[str, int]:
     """Topic -> partitions, of all topics: asking for one by name would create it on some brokers."""
+    if all(_is_refused(address) for address in settings.bootstrap.split(",")):
+        raise BrokerError(settings.bootstrap, "nobody listens there (connection refused)")
     try:
         metadata = admin.list_topics(timeout=_TIMEOUT_S)
     except KafkaException as cause:
         raise BrokerError(settings.bootstrap, _say(cause)) from cause
     return {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
+
+
+def _is_refused(address: str) -> bool:
+    """Whether nobody listens at ``host:port``; the client itself would go on trying until its time is over."""
+    host, _, port = address.strip().rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=2.0).close()
+    except ConnectionRefusedError:
+        return True
+    except (OSError, ValueError):
+        return False  # the client may know better, and says what is wrong
+    return False
 
 
 def _is_created(settings: Settings, admin: AdminClient, topic: Topic) -> bool:

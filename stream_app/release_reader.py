@@ -5,10 +5,11 @@ Blocking: call it in an executor thread. A release that cannot be loaded stops t
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.bundle import read_bundle, released_bundle_dir
 from schemas.codec import Codec
@@ -22,6 +23,7 @@ from stream_app.reference import Reference
 from stream_app.releases import ActiveModel
 
 Release = tuple[int, ActiveModel]
+DEADLINE_S = 30.0
 
 
 class ReleaseReader:
@@ -41,6 +43,7 @@ class ReleaseReader:
             }
         )
         self._consumer.assign([TopicPartition(self.topic, 0, OFFSET_BEGINNING)])
+        self._is_at_end = False
 
     def read(self, timeout_s: float) -> list[Release]:
         """Releases that came since the last call, loaded; empty when none came in time.
@@ -53,21 +56,30 @@ class ReleaseReader:
         found: list[Release] = []
         try:
             for message in self._consumer.consume(100, timeout_s):
-                if message.error() or message.value() is None:
-                    continue
-                found.append(self._load(self.codec.decode(message.value(), "model_release")))
+                error = message.error()
+                if error is not None:
+                    self._is_at_end |= error.code() == KafkaError._PARTITION_EOF
+                elif message.value() is not None:
+                    found.append(self._load(self.codec.decode(message.value(), "model_release")))
         except (KafkaException, CodecError) as cause:
             raise BrokerError(self.settings.bootstrap, f"topic {self.topic}: {cause}") from cause
         return found
 
     def read_to_end(self) -> list[Release]:
-        """All releases there are now."""
+        """All releases there are now.
+
+        Raises
+        ------
+        BrokerError
+            When the broker does not say where the topic ends.
+        """
         found: list[Release] = []
-        while True:
-            more = self.read(0.5)
-            if not more:
-                return found
-            found += more
+        deadline = time.monotonic() + DEADLINE_S
+        while not self._is_at_end:
+            found += self.read(0.1)
+            if time.monotonic() > deadline:
+                raise BrokerError(self.settings.bootstrap, f"topic {self.topic}: no end within {DEADLINE_S:.0f} s")
+        return found
 
     def _load(self, record: dict[str, Any]) -> Release:
         version = str(record["version"])
