@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -15,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from bench.dataset import N_PARTITIONS, Log
-from bench.machine import on_core
+from bench.machine import ROOT, environment, on_core
 from bench.numpy_run import DECISIONS, job_of
-from bench.ours import DEADLINE_S, ROOT
+from bench.ours import DEADLINE_S
 from bench.plain_state import is_due, new_state, update
 from bench.run import Run
 from bench.stage import Stage, publish, records_of, recreate_named
@@ -46,7 +45,7 @@ class FaustStage:
         touched = {name for batch in self.batches for name in batch.customer_id.tolist()}
         states = {name: new_state() for name in touched}
         for batch in self.stage.data.prelude:
-            mine = batch.take(np.flatnonzero(np.isin(batch.customer_id, list(touched))))
+            mine = batch.take(np.flatnonzero([name in touched for name in batch.customer_id.tolist()]))
             for record in mine.to_records(self.stage.workload.topic(batch.topic)):
                 update(states[record["customer_id"]], record["kind"], record["event_time_ms"], record)
         for name, state in states.items():
@@ -83,7 +82,7 @@ def run_faust(faust_stage: FaustStage, core: int | None) -> Run:
                 cwd=ROOT,
                 capture_output=True,
                 check=False,
-                env=os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
+                env=environment(stage.settings.home),
                 timeout=DEADLINE_S,
             )
         if not (job.parent / "result.json").exists():

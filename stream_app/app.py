@@ -23,6 +23,7 @@ from schemas.workload import Workload
 from stream_app.opcodes import DAY_MS
 from stream_app.release_reader import ReleaseReader
 from stream_app.transport import BatchApp
+from stream_app.warm import warm
 from stream_app.worker import StreamWorker, WorkerOptions
 
 log = logging.getLogger(__name__)
@@ -170,6 +171,7 @@ class _Service(faust.Worker):
         super().__init__(app, **kwargs)
         self.stream_app, self.stream_worker, self.releases = app, stream_worker, releases
         self._following: asyncio.Task[None] | None = None
+        self._warming: asyncio.Task[int] | None = None
 
     async def on_first_start(self) -> None:
         try:
@@ -177,6 +179,8 @@ class _Service(faust.Worker):
             for day, model in await asyncio.to_thread(self.releases.read_to_end):
                 self.stream_worker.schedule.add(day, model)
             self._following = asyncio.create_task(self._follow_releases())
+            worker = self.stream_worker  # kernels load while the group forms
+            self._warming = asyncio.create_task(asyncio.to_thread(warm, worker.plan, worker.codec))
         except Exception as error:
             stop_process(error)
         await super().on_first_start()

@@ -146,6 +146,10 @@ class BoosterModel:
         """Calibrated probability (n,)."""
         return calibrated(self.margin(x), self.slope[kinds], self.intercept[kinds])
 
+    def prepare(self) -> None:
+        """Read what explanations need now, and not when the first alert opens."""
+        self.paths  # noqa: B018
+
     def explain(self, x: Floats32, n: int) -> list[list[Reason]]:
         """Reasons by TreeSHAP contributions, compiled where the trees are."""
         contributions = self._library_contributions(x) if self.paths is None else self.paths.contributions(x)

@@ -284,6 +284,7 @@ class PartitionTask:
         return RefusedRecord(offset, int(span.timestamps_ms[i]), span.keys[i], span.values[i], "misrouted", detail)
 
     def _sweep(self, first: int) -> None:
+        self.is_touched = True  # a checkpoint may have come since the clock did
         self.state.begin()
         done = self.state.sweep(first, first + SWEEP_SLOTS)
         self.scorer.run(self.state, self.state.due(), self.outputs, self.summary)

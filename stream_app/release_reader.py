@@ -91,6 +91,7 @@ class ReleaseReader:
         if bundle.manifest.workload_hash != self.plan.workload.hash:
             raise ModelError(version, "was trained for another version of the workload")
         model = BoosterModel(version, bundle.files, self.plan)
+        model.prepare()
         edges = Reference.decode(bundle.files["reference.json"]).edges
         return int(record["activate_day"]), ActiveModel(model, np.ascontiguousarray(edges, np.float32))
 

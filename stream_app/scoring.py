@@ -86,7 +86,7 @@ class Scorer:
     ) -> None:
         kinds = np.where(due.rows[:, 2] == op.ENDED, op.TICK, due.rows[:, 2])
         scores = active.model.score(due.x, kinds)
-        self.n_scored += len(scores)
+        self.n_scored += int((due.rows[:, 2] != op.ENDED).sum())
         why = np.zeros(len(scores), np.int64)
         actions = np.zeros((len(scores) * max(1, self.plan.n_rules), 5), np.int64)
         thresholds = active.model.thresholds

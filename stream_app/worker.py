@@ -128,8 +128,9 @@ class StreamWorker:
         for partition in list(self.owned):
             if partition not in partitions or not await self._is_still_ours(partition):
                 del self.owned[partition]
-        for partition in sorted(partitions - set(self.owned)):
-            self.owned[partition] = await self._restore(partition)
+        missing = sorted(partitions - set(self.owned))
+        restored = await asyncio.gather(*(self._restore(partition) for partition in missing))
+        self.owned |= dict(zip(missing, restored, strict=True))
         for owned in self.owned.values():
             owned.is_paused = False
         self.fetched = {tp: self._position(tp) for tp in assigned}
