@@ -51,17 +51,15 @@ def published_scores(stage: Stage) -> dict[str, dict[str, Any]]:
 
 def compare_numpy(scores: dict[str, dict[str, Any]], ours: Run, numpy: Run) -> Agreement:
     """Rows, and all tick rows: the same customers, scores and feature vectors."""
-    as_of, ticks = (DAY + 1) * DAY_MS, numpy.outputs["ticks"]
+    as_of, columns = (DAY + 1) * DAY_MS, numpy.outputs["ticks"]
     mine = {record["customer_id"]: record for record in scores.values() if _is_tick(record, as_of)}
-    theirs = dict(zip(ticks["id"].tolist(), zip(ticks["score"], ticks["x"], strict=True), strict=True))
+    theirs = dict(zip(columns["id"].tolist(), zip(columns["score"], columns["x"], strict=True), strict=True))
     both = mine.keys() & theirs.keys()
-    equal = sum(np.float32(mine[name]["score"]) == theirs[name][0] for name in both)
+    equal = sum(bool(np.float32(mine[name]["score"]) == theirs[name][0]) for name in both)
     hashes = sum(mine[name]["feature_hash"] == feature_hash(np.ascontiguousarray(theirs[name][1])) for name in both)
-    lines = (
-        f"rows scored: {ours.n_rows:,} and {numpy.n_rows:,}",
-        f"tick rows: {len(mine):,} and {len(theirs):,} customers, {equal:,} scores and {hashes:,} feature vectors equal "
-        "bit by bit",
-    )
+    rows = f"rows scored: {ours.n_rows:,} and {numpy.n_rows:,}"
+    ticks = f"tick rows: {len(mine):,} and {len(theirs):,} customers"
+    lines = (rows, f"{ticks}, {equal:,} scores and {hashes:,} feature vectors equal bit by bit")
     is_full = ours.n_rows == numpy.n_rows and len(mine) == len(theirs) == len(both) == equal == hashes
     return Agreement(lines, is_full)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -77,6 +75,5 @@ def peak_rss_mb(pid: int) -> float:
 
 
 def own_peak_rss_mb() -> float:
-    """Largest resident memory of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1024 / (1024 if sys.platform == "darwin" else 1)
+    """Largest resident memory of this process so far, in MiB (getrusage would count the parent's before exec)."""
+    return peak_rss_mb(os.getpid())

@@ -171,19 +171,25 @@ class _Service(faust.Worker):
         super().__init__(app, **kwargs)
         self.stream_app, self.stream_worker, self.releases = app, stream_worker, releases
         self._following: asyncio.Task[None] | None = None
-        self._warming: asyncio.Task[int] | None = None
 
     async def on_first_start(self) -> None:
         try:
             await self.stream_worker.publisher.start()
-            for day, model in await asyncio.to_thread(self.releases.read_to_end):
-                self.stream_worker.schedule.add(day, model)
-            self._following = asyncio.create_task(self._follow_releases())
-            worker = self.stream_worker  # kernels load while the group forms
-            self._warming = asyncio.create_task(asyncio.to_thread(warm, worker.plan, worker.codec))
         except Exception as error:
             stop_process(error)
+        self.stream_worker.preparation = asyncio.create_task(self._prepare())  # while the group forms
         await super().on_first_start()
+
+    async def _prepare(self) -> None:
+        """Load the released models and the kernels; nothing is restored before."""
+        worker = self.stream_worker
+        try:
+            for day, model in await asyncio.to_thread(self.releases.read_to_end):
+                worker.schedule.add(day, model)
+            await asyncio.to_thread(warm, worker.plan, worker.codec)
+        except Exception as error:
+            stop_process(error)
+        self._following = asyncio.create_task(self._follow_releases())
 
     async def _follow_releases(self) -> None:
         while True:

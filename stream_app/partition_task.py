@@ -116,7 +116,7 @@ class PartitionTask:
         self._pending: list[deque[_Waiting]] = [deque() for _ in range(plan.n_sources)]
         self._spans: list[deque[RecordSpan]] = [deque() for _ in range(plan.n_sources)]
         self._refused: dict[tuple[int, int], RefusedRecord] = {}
-        self._clocks: deque[tuple[int, int, float]] = deque()
+        self._clocks: deque[tuple[int, int, float, RefusedRecord | None]] = deque()
         self._batch: _Batch | None = None
         self._sweep_at: int | None = None
 
@@ -132,9 +132,11 @@ class PartitionTask:
         self.fetched[source] = next_position
         self._pending[source].append(_Waiting(decoded.columns, next_position, arrived_ms))
 
-    def offer_clock(self, day: int, next_position: int, arrived_ms: float = 0.0) -> None:
-        """Take a clock record: every event known before ``day`` has been written."""
-        self._clocks.append((day, next_position, arrived_ms))
+    def offer_clock(
+        self, day: int, next_position: int, arrived_ms: float = 0.0, refused: RefusedRecord | None = None
+    ) -> None:
+        """Take a clock record: every event known before ``day`` has been written; or one that cannot be read."""
+        self._clocks.append((day, next_position, arrived_ms, refused))
         self.clock_fetched = next_position
 
     def n_pending(self, source: int) -> int:
@@ -227,7 +229,9 @@ class PartitionTask:
             pending.popleft()
 
     def _take_clock(self) -> None:
-        day, position, _ = self._clocks.popleft()
+        day, position, _, refused = self._clocks.popleft()
+        if refused is not None:
+            self._letter(f"{self.scorer.prefix}clock", refused)
         self.clock_position = position
         self.runs.append(np.array([[self.plan.n_sources, 1]], np.int64))
         self.is_touched = True
@@ -263,9 +267,9 @@ class PartitionTask:
     def _dead_letter(self, columns: Columns, i: int) -> None:
         source, offset = int(columns.source[i]), int(columns.offset[i])
         refused = self._refused.pop((source, offset), None) or self._misrouted(source, offset)
-        self.dead_letter(self.scorer.prefix + self.plan.workload.topics[source].name, refused)
+        self._letter(self.scorer.prefix + self.plan.workload.topics[source].name, refused)
 
-    def dead_letter(self, topic: str, refused: RefusedRecord) -> None:
+    def _letter(self, topic: str, refused: RefusedRecord) -> None:
         """Send a refused record of ``topic`` to the dead letters, its bytes cut to what a reader needs."""
         offset, value, key = refused.offset, refused.value or b"", refused.key
         record = {

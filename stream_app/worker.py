@@ -102,6 +102,7 @@ class StreamWorker:
         self.fetched: dict[TP, int] = {}
         self.empty_at: Callable[[TP, int], float | None] = lambda tp, position: None
         self.log_begin: Callable[[TP], Any] | None = None
+        self.preparation: asyncio.Task[None] | None = None  # what must be loaded before the first event
         names = [settings.topic_prefix + topic.name for topic in workload.topics]
         self.clock = topic_for("clock", workload, settings).name
         self.state = topic_for("state", workload, settings).name
@@ -124,6 +125,8 @@ class StreamWorker:
     async def positions(self, assigned: set[TP]) -> Mapping[TP, int]:
         """Where every assigned topic-partition goes on; restores the partitions that are new here."""
         partitions = self._partitions_of(assigned)
+        if self.preparation is not None:
+            await self.preparation
         await self.settle()
         for partition in list(self.owned):
             if partition not in partitions or not await self._is_still_ours(partition):
@@ -187,13 +190,15 @@ class StreamWorker:
 
     def _offer_clock(self, task: PartitionTask, records: list[Any], batch: FetchedBatch) -> None:
         for record in records:
+            refused = None
             try:
                 day = int(self.codec.decode(record.value, "clock")["day"])
-            except CodecError as refused:
-                day, why = NO_DAY, (refused.reason, refused.detail)
-                found = RefusedRecord(record.offset, record.timestamp, record.key, record.value, *why)
-                task.dead_letter(self.clock, found)
-            task.offer_clock(day, record.offset + 1, batch.arrived_ms)
+            except CodecError as why:
+                day = NO_DAY
+                refused = RefusedRecord(
+                    record.offset, record.timestamp, record.key, record.value, why.reason, why.detail
+                )
+            task.offer_clock(day, record.offset + 1, batch.arrived_ms, refused)
 
     async def _check_continuity(self, tp: TP, found: int) -> None:
         """A gap in offsets is legal (markers, compaction) unless the log now begins behind where we were."""
