@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,25 +19,14 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 import click
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from driftline.errors import EmbeddedBrokerError
+from driftline.kafka_engine import KafkaEngine
+from driftline.kafka_jars import are_fetched, missing
+from driftline.loopback import HOST, cluster_at, free_port, is_listening, tied_to_parent, why_taken
 
-HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 19092
 _STOP_WITHIN_S: Final = 5.0
-
-# Runs in the child before it becomes the broker: ask Linux to end it when its parent ends, however that happens.
-# A program of its own rather than a preexec_fn, which is unsafe next to librdkafka's threads.
-_TIED_TO_PARENT: Final = """
-import ctypes, os, signal, sys
-PR_SET_PDEATHSIG = 1
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 class EmbeddedBroker:
@@ -63,7 +51,7 @@ class EmbeddedBroker:
     """
 
     def __init__(self, port: int | None = None, *, ready_within_s: float = 20.0) -> None:
-        self.port = _free_port() if port is None else port
+        self.port = free_port() if port is None else port
         self._ready_within_s = ready_within_s
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
@@ -98,7 +86,7 @@ class EmbeddedBroker:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  closed by stop()
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-I", "-S", "-c", _TIED_TO_PARENT, str(os.getpid()), str(binary)),
+                *tied_to_parent([str(binary)]),
                 *("--cluster-id", cluster_id, "--storage-engine", "memory://tansu/"),
                 *("--listener-url", f"tcp://{self.bootstrap}", "--advertised-listener-url", f"tcp://{self.bootstrap}"),
             ],
@@ -150,22 +138,17 @@ class EmbeddedBroker:
         self.stop()
 
     def _refuse_taken_port(self) -> None:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, self.port))
-            except OSError as error:
-                why = (error.strerror or str(error)).lower()
-                raise EmbeddedBrokerError(
-                    self.bootstrap, f"cannot listen on port {self.port} ({why}); stop what uses it or give another port"
-                ) from error
+        if (why := why_taken(self.port)) is not None:
+            raise EmbeddedBrokerError(
+                self.bootstrap, f"cannot listen on port {self.port} ({why}); stop what uses it or give another port"
+            )
 
     def _wait_until_ready(self, cluster_id: str) -> None:
         """Wait for the answer to a metadata request, from this very broker."""
         deadline = time.monotonic() + self._ready_within_s
         while time.monotonic() < deadline:
             self.check()
-            if _is_listening(self.port) and _cluster_id(self.bootstrap) == cluster_id:
+            if is_listening(self.port) and _cluster_id(self.bootstrap) == cluster_id:
                 return
             time.sleep(0.02)
         raise EmbeddedBrokerError(
@@ -204,40 +187,48 @@ def find_binary(bootstrap: str = HOST) -> Path:
         ) from error
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex((HOST, port)) == 0
-
-
 def _cluster_id(bootstrap: str) -> str | None:
     """Id of the cluster that answers a metadata request, None when none does."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    try:
-        return admin.list_topics(timeout=2.0).cluster_id
-    except KafkaException:
-        return None
+    found = cluster_at(bootstrap)
+    return None if found is None else found.cluster_id
 
 
 @click.command()
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Port on loopback."
 )
-def broker(port: int) -> None:
-    """Run the embedded broker in the foreground until Ctrl-C or SIGTERM. It keeps everything in memory."""
+@click.option(
+    "--engine", type=click.Choice(["embedded", "kafka"]), default="embedded", show_default=True,
+    help="The embedded broker, or Apache Kafka (takes Java and Maven).",
+)  # fmt: skip
+@click.option("--nodes", type=click.Choice(["1", "3"]), default="1", show_default=True, help="Nodes; kafka alone.")
+@click.option("--data", metavar="FOLDER", type=click.Path(path_type=Path), help="Keep the data there; kafka alone.")
+def broker(port: int, engine: str, nodes: str, data: Path | None) -> None:
+    """Run a broker on this machine in the foreground until Ctrl-C or SIGTERM.
+
+    The embedded one keeps everything in memory. Apache Kafka keeps it in FOLDER; without one it forgets, too.
+    """
     asked_to_stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked_to_stop.set())
-    with EmbeddedBroker(port) as running:
-        click.echo(f"broker ready on {running.bootstrap} (in memory; Ctrl-C stops it)")
+    if engine == "embedded" and (nodes != "1" or data is not None):
+        raise click.UsageError("the embedded broker is one node in memory; --nodes and --data take --engine kafka")
+    chosen = EmbeddedBroker(port) if engine == "embedded" else _kafka(port, int(nodes), data)
+    with chosen as running:
+        click.echo(f"broker ready on {running.bootstrap} ({_kind(engine, data)}; Ctrl-C stops it)")
         sys.stdout.flush()
         while not asked_to_stop.wait(0.2):
             running.check()
     click.echo("broker stopped")
+
+
+def _kafka(port: int, n_nodes: int, folder: Path | None) -> KafkaEngine:
+    if not missing() and not are_fetched():
+        click.echo("fetching the jars of Apache Kafka, once", err=True)
+    return KafkaEngine(port, n_nodes=n_nodes, folder=folder)
+
+
+def _kind(engine: str, folder: Path | None) -> str:
+    if engine == "embedded":
+        return "in memory"
+    return "Apache Kafka, data is not kept" if folder is None else f"Apache Kafka, data in {folder}"

@@ -43,6 +43,9 @@ COMMANDS: Final[dict[str, Entry]] = {
     "rollback": Entry("offline.cli:rollback", "Release the model before the current one."),
     "retrain-worker": Entry("offline.cli:retrain_worker", "Answer retrain signals with new models."),
     "report": Entry("offline.cli:report", "Render drift and model reports."),
+    "audit": Entry("offline.cli:audit", "Compute past scores again from the log."),
+    "state": Entry("offline.cli:state", "Build a state that workers go on from."),
+    "verify": Entry("offline.verifier.cli:verify", "Recompute what the workers did, and compare."),
 }
 
 

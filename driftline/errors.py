@@ -5,7 +5,8 @@
     schemas.errors.DriftlineError
     |-- ChildError                  exit code 4: a command of the local loop failed
     `-- BrokerError                 exit code 3
-        `-- EmbeddedBrokerError     the broker of this machine does not start or has died
+        |-- EmbeddedBrokerError     the embedded broker does not start or has died
+        `-- KafkaEngineError        the same of Apache Kafka on this machine
 
     click.ClickException
     `-- CommandError                any failure, told in one line on stderr
@@ -22,6 +23,10 @@ from schemas.errors import BrokerError, DriftlineError
 
 class EmbeddedBrokerError(BrokerError):
     """The embedded broker cannot start, or ended by itself; the message says what to do."""
+
+
+class KafkaEngineError(BrokerError):
+    """Apache Kafka cannot be started on this machine, or a node ended by itself; the message says what to do."""
 
 
 class ChildError(DriftlineError):

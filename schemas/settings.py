@@ -18,6 +18,7 @@ from schemas.errors import SettingsError
 
 PREFIX: Final = "DRIFTLINE_"
 SECURITY_PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+DELIVERIES: Final = ("auto", "exactly-once", "at-least-once")
 SASL_MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _TOPIC_PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{0,64}", re.ASCII)
 
@@ -44,6 +45,10 @@ class Settings:
         Whether an unencrypted broker that is not on loopback is accepted.
     security_protocol, sasl_mechanism, sasl_username, sasl_password, ssl_ca_file
         How to reach a secured broker; empty means not used. The password never shows in ``repr``.
+    delivery
+        How a worker publishes: exactly-once (by transactions), at-least-once, or auto: what the broker can.
+    crash_at
+        For tests: the crash point where a worker ends, see `stream_app.faults`.
 
     Raises
     ------
@@ -63,6 +68,8 @@ class Settings:
     sasl_username: str = ""
     sasl_password: str = field(default="", repr=False)
     ssl_ca_file: str = ""
+    delivery: str = "auto"
+    crash_at: str = ""
 
     def __post_init__(self) -> None:
         if not self.bootstrap:
@@ -76,6 +83,8 @@ class Settings:
                 PREFIX + "TOPIC_PREFIX",
                 f"{self.topic_prefix!r} is not a topic prefix; allowed are up to 64 of A-Z a-z 0-9 . _ -",
             )
+        if self.delivery not in DELIVERIES:
+            raise SettingsError(PREFIX + "DELIVERY", f"{self.delivery!r} is not one of {', '.join(DELIVERIES)}")
         self._check_security()
 
     def _check_security(self) -> None:
@@ -207,6 +216,8 @@ _READERS: Final[dict[str, Callable[[str, str], Any]]] = {
     "sasl_username": _text,
     "sasl_password": _text,
     "ssl_ca_file": _text,
+    "delivery": _text,
+    "crash_at": _text,
 }
 
 

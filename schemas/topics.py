@@ -65,6 +65,7 @@ class Topic:
 
 
 _KEPT_MS = 400 * DAY_MS
+_HOUR_MS = 3_600_000
 _LARGE_BYTES = 16 * 1024 * 1024
 
 # role, partitions are those of the sources, cleanup, retention, schema, doc
@@ -136,6 +137,7 @@ def _internal_topics(workload: Workload, settings: Settings) -> list[Topic]:
     return [
         _topic(settings, "state", n, "compact", FOREVER_MS, None, "Checkpoints.", name=generation, internal=True),
         _topic(settings, "journal", n, "delete", _KEPT_MS, None, "Slices taken, in order.", internal=True),
+        _topic(settings, "probe", 1, "delete", _HOUR_MS, None, "Does the broker hide what was aborted?", internal=True),
         _topic(settings, "summaries", n, "delete", _KEPT_MS, "summary", "Counts for the aggregator.", internal=True),
     ]
 

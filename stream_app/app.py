@@ -10,6 +10,7 @@ import asyncio
 import gc
 import logging
 import os
+import signal as signals
 import sys
 import time
 from pathlib import Path
@@ -17,11 +18,16 @@ from typing import Any
 
 import faust
 
-from schemas.errors import DriftlineError
+from schemas.errors import BrokerError, DriftlineError
 from schemas.settings import Settings
+from schemas.topics import topic_for
 from schemas.workload import Workload
+from stream_app import faults
+from stream_app.broker_probe import has_transactions
+from stream_app.delivery import Delivery
 from stream_app.opcodes import DAY_MS
 from stream_app.release_reader import ReleaseReader
+from stream_app.transactions import ExactlyOnce
 from stream_app.transport import BatchApp
 from stream_app.warm import warm
 from stream_app.worker import StreamWorker, WorkerOptions
@@ -30,11 +36,16 @@ log = logging.getLogger(__name__)
 EXIT_UNEXPECTED = 70
 
 
-def create_app(worker: StreamWorker, datadir: Path) -> BatchApp:
+def application(worker: StreamWorker) -> str:
+    """Name of the consumer group, and of the transactions."""
+    return f"{worker.settings.topic_prefix}driftline-{worker.workload.name}"
+
+
+def create_app(worker: StreamWorker, datadir: Path, instance: str | None = None) -> BatchApp:
     """The app with every default that matters set (see docs/decisions.md)."""
     settings = worker.settings
     app = BatchApp(
-        f"{settings.topic_prefix}driftline-{worker.workload.name}",
+        application(worker),
         broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
         broker_credentials=_credentials(settings),
         store="memory://",
@@ -46,6 +57,7 @@ def create_app(worker: StreamWorker, datadir: Path) -> BatchApp:
         topic_disable_leader=True,
         table_standby_replicas=1,  # keeps Faust's co-partitioning assignor
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=instance,
         consumer_max_fetch_size=1 << 20,
         broker_max_poll_records=20_000,
         broker_session_timeout=6,
@@ -164,6 +176,27 @@ def _wire_clock(app: BatchApp, worker: StreamWorker) -> None:
         written = day
 
 
+def choose_delivery(worker: StreamWorker) -> Delivery:
+    """By the settings, or by what the broker turns out to be able to.
+
+    Raises
+    ------
+    BrokerError
+        When transactions are demanded of a broker that has none.
+    """
+    settings = worker.settings
+    if settings.delivery == "at-least-once":
+        return worker.delivery
+    if has_transactions(settings, topic_for("probe", worker.workload, settings).name):
+        return ExactlyOnce(settings, application(worker), worker.state)
+    if settings.delivery == "exactly-once":
+        raise BrokerError(
+            settings.bootstrap,
+            "hides nothing of an aborted transaction; use Apache Kafka, or DRIFTLINE_DELIVERY=at-least-once",
+        )
+    return worker.delivery
+
+
 class _Service(faust.Worker):
     """Faust's process around the app, stopping through our last checkpoint."""
 
@@ -180,10 +213,21 @@ class _Service(faust.Worker):
         self.stream_worker.preparation = asyncio.create_task(self._prepare())  # while the group forms
         await super().on_first_start()
 
+    def _schedule_shutdown(self, signal: signals.Signals) -> None:
+        """The first signal ends the worker behind a last checkpoint; the second at once, at the newest whole one."""
+        if self._signal_stop_time:
+            faults.reach("on_second_sigterm")
+            sys.stderr.write("driftline worker: told twice to stop: the next start goes on at the newest checkpoint\n")
+            sys.stderr.flush()
+            os._exit(128 + signal)
+        super()._schedule_shutdown(signal)
+
     async def _prepare(self) -> None:
-        """Load the released models and the kernels; nothing is restored before."""
+        """Choose the delivery, load the released models and the kernels; nothing is restored before."""
         worker = self.stream_worker
         try:
+            worker.delivery = await asyncio.to_thread(choose_delivery, worker)
+            sys.stderr.write(f"driftline worker: outputs are delivered {worker.delivery.name}\n")
             for day, model in await asyncio.to_thread(self.releases.read_to_end):
                 worker.schedule.add(day, model)
             await asyncio.to_thread(warm, worker.plan, worker.codec)
@@ -214,15 +258,17 @@ def run_worker(
     status_file: Path | None = None,
     live_clock: bool = False,
     loglevel: str = "warning",
+    instance: str | None = None,
 ) -> None:
-    """Run a worker until it is told to stop."""
+    """Run a worker until it is told to stop; ``instance`` makes it a static member of the group."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    faults.arm(settings.crash_at)
     worker = StreamWorker(settings, workload, options)
     releases = ReleaseReader(settings, worker.plan, worker.codec)
     datadir = settings.home / "worker"
     datadir.mkdir(parents=True, exist_ok=True)
-    app = create_app(worker, datadir)
+    app = create_app(worker, datadir, instance)
     wire(app, worker, status_file, live_clock)
 
     async def finish(*_: Any, **__: Any) -> None:
@@ -237,7 +283,7 @@ def run_worker(
             stop_process(error)
 
     app.on_before_shutdown.connect(finish)
-    service = _Service(app, worker, releases, loop=loop, loglevel=loglevel, redirect_stdouts=False)
+    service = _Service(app, worker, releases, loop=loop, loglevel=loglevel, redirect_stdouts=False, quiet=True)
     try:
         service.execute_from_commandline()
     except Exception as error:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.errors import DriftlineError
+from stream_app import faults
 from stream_app.duplicates import CHUNK, WINDOW
 from stream_app.errors import RestoreError
 from stream_app.outputs import OutputBlock, pack_blocks, unpack_blocks
@@ -52,15 +53,21 @@ class Checkpoint:
     marker: dict[str, Any]
     journal: bytes
 
-    def encode(self) -> list[Record]:
-        """Records of the state topic in order, the marker last. Compresses: run it off the event loop."""
+    def encode(self, with_outputs: bool = True) -> list[Record]:
+        """Records of the state topic in order, the marker last. Compresses: run it off the event loop.
+
+        Parameters
+        ----------
+        with_outputs
+            Whether a restore must be able to publish the outputs again.
+        """
         head = _ID.pack(self.incarnation, self.number)
         records = [(b"b%d" % block, head + _pack(rows.tobytes())) for block, rows in self.blocks.items()]
         records += [(b"r%d" % slot, head + row) for slot, row in self.rows.items()]
         for (source, first), hashes in self.chunks.items():
             place = first // CHUNK % (WINDOW // CHUNK + 2)
             records.append((b"d%d/%d" % (source, place), head + struct.pack("<q", first) + _pack(hashes.tobytes())))
-        packed = pack_blocks(self.outputs)
+        packed = pack_blocks(self.outputs) if with_outputs else []
         records += [(b"o%d" % i, head + chunk) for i, chunk in enumerate(packed)]
         marker = self.marker | {"n_records": len(records)}
         records.append((MARKER, head + json.dumps(marker, separators=(",", ":")).encode()))
@@ -211,7 +218,9 @@ def restore(task: PartitionTask, records: Iterable[Record], topic: str) -> Resto
     """
     reader = _Reader(task.state, task.plan.workload.hash)
     try:
-        for key, value in records:
+        for i, (key, value) in enumerate(records):
+            if i == 1:
+                faults.reach("mid_restore")
             reader.take(_ID.unpack_from(value), key, value[_ID.size :])
         reader.finish()
         task.state.loaded()

@@ -23,6 +23,8 @@ __all__ = ["watch", "worker"]
 @click.option("--live-clock", is_flag=True, help="Let the leader write the clock at each UTC midnight.")
 @click.option("--status", "status_file", type=click.Path(path_type=Path), default=None,
               help="Write counters to this JSON file four times a second.")  # fmt: skip
+@click.option("--instance", default=None,
+              help="Name of this worker, the same after a restart: its partitions wait for it.")  # fmt: skip
 @click.option(
     "--loglevel", type=click.Choice(["debug", "info", "warning", "error"]), default="warning", show_default=True
 )
@@ -33,6 +35,7 @@ def worker(
     live_clock: bool,
     status_file: Path | None,
     loglevel: str,
+    instance: str | None,
 ) -> None:
     """Keep features, score customers and publish alerts until stopped.
 
@@ -48,4 +51,12 @@ def worker(
     live_from_ms = int(live_from.replace(tzinfo=UTC).timestamp() * 1000) if live_from else 0
     click.echo("driftline worker: starting (kernels compile once per version, about 20 s)", err=True)
     options = WorkerOptions(checkpoint_s, live_from_ms, accept_gap)
-    run_worker(settings, workload, options, status_file=status_file, live_clock=live_clock, loglevel=loglevel)
+    run_worker(
+        settings,
+        workload,
+        options,
+        status_file=status_file,
+        live_clock=live_clock,
+        loglevel=loglevel,
+        instance=instance,
+    )

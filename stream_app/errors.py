@@ -7,6 +7,7 @@
         |-- OverflowStop            topic, offset
         |-- ContinuityStop          topic, partition, expected and found position
         |-- RestoreError            topic, partition
+        |-- FencedStop              topic, partition: another worker owns it now
         |-- AssignmentStop          partitions of the sources differ
         |-- RoutingStop             partition, misrouted and all records
         |-- ModelError              version: a release that cannot be loaded
@@ -51,6 +52,17 @@ class RestoreError(StreamError):
     def __init__(self, topic: str, partition: int, detail: str) -> None:
         self.topic, self.partition = topic, partition
         super().__init__(f"topic {topic} partition {partition}: {detail}")
+
+
+class FencedStop(StreamError):
+    """Another worker has opened the partition; nothing of ours was written behind its back."""
+
+    def __init__(self, topic: str, partition: int) -> None:
+        self.topic, self.partition = topic, partition
+        super().__init__(
+            f"topic {topic} partition {partition}: another worker has taken it over while this one was away; "
+            "what was not committed is its work now. Start this worker again"
+        )
 
 
 class AssignmentStop(StreamError):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from schemas.codec import Codec
 from schemas.reasons import REASONS
+from stream_app import faults
 from stream_app import opcodes as op
 from stream_app.columns import Columns
 from stream_app.decode import Decoded, RecordSpan, RefusedRecord, TopicDecoder
@@ -242,7 +243,9 @@ class PartitionTask:
     def _apply(self, batch: _Batch) -> None:
         self.state.begin()
         batch.done = self.state.apply(batch.columns, batch.order, batch.done)
+        faults.reach("after_apply")
         self.scorer.run(self.state, self.state.due(), self.outputs, self.summary)
+        faults.reach("after_score")
         if batch.done == len(batch.order):
             self._finish(batch)
 

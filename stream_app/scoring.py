@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.codec import Codec
+from stream_app import faults
 from stream_app import opcodes as op
 from stream_app.decide_kernel import CLOSE_BELOW, CLOSED, COOL_DOWN, OPEN_ABOVE, OPENED, decide
 from stream_app.encode_kernel import ID_EXTRA, encode_scores
@@ -56,6 +57,7 @@ class Scorer:
         self.alerts = AlertCounts()
         self.n_scored = 0
         self.n_published = 0
+        self._active: ActiveModel | None = None
         self._head = np.frombuffer(codec.registry.named("score").header, np.uint8)
         self._workload = np.frombuffer(plan.workload.hash[:16].encode(), np.uint8)
 
@@ -84,6 +86,10 @@ class Scorer:
     def _run(
         self, state: PartitionState, due: DueRows, active: ActiveModel, outputs: Outputs, summary: SummaryBuilder
     ) -> None:
+        if active is not self._active:
+            if self._active is not None:
+                faults.reach("model_swap")
+            self._active = active
         kinds = np.where(due.rows[:, 2] == op.ENDED, op.TICK, due.rows[:, 2])
         scores = active.model.score(due.x, kinds)
         self.n_scored += int((due.rows[:, 2] != op.ENDED).sum())

@@ -9,20 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import BrokerError
 from schemas.settings import Settings
 from stream_app.checkpoint import Record
 
-QUIET_S = 0.3
 DEADLINE_S = 120.0
 
 
 def read_partition(settings: Settings, topic: str, partition: int, position: list[int]) -> Iterator[Record]:
     """Yield (key, value) of every record; ``position[0]`` is where the log ended when all were read.
 
-    Some brokers report an end below the true one, so reading goes on until it is both reached and quiet.
+    Some brokers report an end below the true one, so reading goes on until that is reached and a fetch found nothing
+    more.
 
     Raises
     ------
@@ -34,6 +34,7 @@ def read_partition(settings: Settings, topic: str, partition: int, position: lis
         | {
             "group.id": f"{settings.topic_prefix}driftline-restore",
             "enable.auto.commit": False,
+            "enable.partition.eof": True,
             "isolation.level": "read_committed",
             "fetch.wait.max.ms": 50,
             "queued.max.messages.kbytes": 65_536,
@@ -43,18 +44,20 @@ def read_partition(settings: Settings, topic: str, partition: int, position: lis
         first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30.0)
         position[0] = first
         consumer.assign([TopicPartition(topic, partition, first)])
-        quiet_since, deadline = time.monotonic(), time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + DEADLINE_S
         while True:
             for message in consumer.consume(5000, 0.1):
-                if message.error():
-                    raise KafkaException(message.error())
-                position[0] = (message.offset() or 0) + 1
-                quiet_since = time.monotonic()
-                yield message.key() or b"", message.value() or b""
-            now = time.monotonic()
-            if position[0] >= end and (end == first or now - quiet_since > QUIET_S):
-                return
-            if now - quiet_since > QUIET_S and now > deadline:
+                error = message.error()
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                    raise KafkaException(error)
+                position[0] = message.offset() or 0  # of the end too: behind what a transaction left there
+                if error is None:
+                    position[0] += 1
+                    deadline = time.monotonic() + DEADLINE_S
+                    yield message.key() or b"", message.value() or b""
+                elif position[0] >= end:
+                    return
+            if time.monotonic() > deadline:
                 raise BrokerError(
                     settings.bootstrap, f"topic {topic} partition {partition}: stopped short of offset {end}"
                 )
@@ -66,7 +69,8 @@ def read_partition(settings: Settings, topic: str, partition: int, position: lis
 
 def end_of(settings: Settings, topic: str, partition: int) -> int:
     """Where the partition ends, as the broker says; right when its last batch holds one record, as after a marker."""
-    consumer = Consumer(settings.kafka_config() | {"group.id": f"{settings.topic_prefix}driftline-restore"})
+    name = f"{settings.topic_prefix}driftline-restore"
+    consumer = Consumer(settings.kafka_config() | {"group.id": name, "isolation.level": "read_committed"})
     try:
         return int(consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30.0)[1])
     except KafkaException as cause:

@@ -57,6 +57,7 @@ class BatchConsumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.next_position: dict[TP, int] = {}
+        self.reached: dict[TP, int] = {}  # behind the records handed over, and the marks of transactions behind them
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> Any:
@@ -75,7 +76,7 @@ class BatchConsumer(driver.Consumer):
             cast(Any, self.app).stop_process(error)
             raise
         for tp, position in positions.items():
-            self.next_position[tp] = position
+            self.next_position[tp] = self.reached[tp] = position
             await self._seek(tp, position)
             self._read_offset[tp] = None
             self._committed_offset[tp] = None
@@ -91,11 +92,15 @@ class BatchConsumer(driver.Consumer):
         generation = self.app.consumer_generation_id
         fetched = await self._getmany(active_partitions=active, timeout=min(timeout, 0.1))
         arrived_ms = time.time() * 1000
+        reached = {tp: self._reached(tp) for tp in active}  # nothing is taken from the consumer before the next call
+        self.reached |= {tp: at for tp, at in reached.items() if at is not None and not (fetched or {}).get(tp)}
         for tp, records in (fetched or {}).items():
             if self.should_stop or not self.flow_active or self.app.consumer_generation_id != generation:
                 return
             if records:
-                yield tp, self._message(TP(*tp), records, arrived_ms)
+                message = self._message(TP(*tp), records, arrived_ms)
+                self.reached[TP(*tp)] = reached.get(TP(*tp)) or self.next_position[TP(*tp)]
+                yield tp, message
 
     def _has_room(self, tp: TP) -> bool:
         return tp in self.next_position and self._owner.has_room(tp, self.next_position[tp])
@@ -115,14 +120,23 @@ class BatchConsumer(driver.Consumer):
 
         What was fetched but has not reached its owner yet, on its way through the stream, lies behind it.
         """
+        fetched = self._fetched(tp)
+        if fetched is None or self.next_position.get(tp) != position:
+            return None
+        end, at = fetched.lso if (fetched.lso or -1) >= 0 else fetched.highwater, fetched.timestamp
+        return None if end is None or at is None or self.reached[tp] < end else float(at)
+
+    def _fetched(self, tp: TP) -> Any:
+        """What aiokafka knows of a partition; None while it is not assigned."""
         consumer = self._thread._consumer
-        if consumer is None or self.next_position.get(tp) != position:
-            return None
         try:
-            end, at = consumer.highwater(tp), consumer.last_poll_timestamp(tp)
-        except Exception:  # the assignment changes under us: not caught up
+            return None if consumer is None else consumer._subscription.subscription.assignment.state_value(tp)
+        except Exception:  # the assignment changes under us
             return None
-        return None if end is None or at is None or position < end else float(at)
+
+    def _reached(self, tp: TP) -> int | None:
+        fetched = self._fetched(tp)
+        return fetched.position if fetched is not None and fetched.has_valid_position else None
 
     async def log_begin(self, tp: TP) -> int:
         """First offset that the broker still holds."""

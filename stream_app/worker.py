@@ -1,7 +1,7 @@
 """The worker behind the Faust app: owns partitions, feeds their tasks, writes checkpoints, publishes what they caused.
 
-State first, outputs after: a checkpoint's records and its marker are on the broker before its outputs are; after a
-restart the last checkpoint's outputs are published again. Any error here stops the process.
+How a checkpoint and what it caused reach the broker is the delivery's (`stream_app.delivery`). Any error here stops the
+process.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from schemas.registry import FileRegistry
 from schemas.settings import Settings
 from schemas.topics import topic_for
 from schemas.workload import Workload
-from stream_app.checkpoint import MARKER, Checkpoint, Checkpointer, Restored, restore
+from stream_app import faults
+from stream_app.checkpoint import Checkpoint, Checkpointer, Restored, restore
 from stream_app.decode import RecordSpan, RefusedRecord
+from stream_app.delivery import AtLeastOnce, Delivery
 from stream_app.errors import AssignmentStop, ContinuityStop
 from stream_app.model import RuleModel
 from stream_app.outputs import OutputBlock
@@ -67,7 +69,7 @@ class Owned:
 
     task: PartitionTask
     checkpointer: Checkpointer
-    last_marker: int = -1
+    state_end: int = 0  # where the state topic ends if nobody else wrote
     checkpointed_at: float = field(default_factory=time.monotonic)
     writing: asyncio.Task[None] | None = None
     is_paused: bool = False
@@ -97,6 +99,7 @@ class StreamWorker:
         self.codec = Codec(FileRegistry.for_workload(workload))
         self.schedule = ModelSchedule(ActiveModel(RuleModel(self.plan)))
         self.publisher = Publisher(settings)
+        self.delivery: Delivery = AtLeastOnce(self.publisher, topic_for("state", workload, settings).name)
         self.status = Status()
         self.owned: dict[int, Owned] = {}
         self.fetched: dict[TP, int] = {}
@@ -128,12 +131,11 @@ class StreamWorker:
         if self.preparation is not None:
             await self.preparation
         await self.settle()
-        for partition in list(self.owned):
-            if partition not in partitions or not await self._is_still_ours(partition):
-                del self.owned[partition]
-        missing = sorted(partitions - set(self.owned))
-        restored = await asyncio.gather(*(self._restore(partition) for partition in missing))
-        self.owned |= dict(zip(missing, restored, strict=True))
+        for partition in set(self.owned) - partitions:
+            del self.owned[partition]
+            await self.delivery.close(partition)
+        opened = await asyncio.gather(*(self._open(partition) for partition in sorted(partitions)))
+        self.owned = dict(zip(sorted(partitions), opened, strict=True))
         for owned in self.owned.values():
             owned.is_paused = False
         self.fetched = {tp: self._position(tp) for tp in assigned}
@@ -141,6 +143,8 @@ class StreamWorker:
 
     async def settle(self) -> None:
         """Before partitions go to others: finish what is being written and rest until `positions`."""
+        if self.owned:
+            faults.reach("partition_lost")
         for owned in list(self.owned.values()):
             await owned.settle()
 
@@ -154,12 +158,18 @@ class StreamWorker:
         task, source = self.owned[tp.partition].task, self.source_of.get(tp.topic)
         return task.clock_fetched if source is None else task.fetched[source]
 
-    async def _is_still_ours(self, partition: int) -> bool:
-        """Whether nobody wrote a checkpoint after our last one."""
-        end = await asyncio.to_thread(end_of, self.settings, self.state, partition)
-        return end == self.owned[partition].last_marker + 1
+    async def _open(self, partition: int) -> Owned:
+        """Shut other writers out first, then look at the state: ours is kept if nobody wrote to it since."""
+        await self.delivery.open(partition)
+        owned = self.owned.get(partition)
+        if owned is not None:
+            end = await asyncio.to_thread(end_of, self.settings, self.state, partition)
+            if end == owned.state_end:
+                return owned
+        return await self._restore(partition)
 
     async def _restore(self, partition: int) -> Owned:
+        faults.reach("before_restore")
         started, position = time.monotonic(), [0]
         prefix, n = self.settings.topic_prefix, self.settings.partitions
         scorer = Scorer(self.plan, self.codec, self.schedule, prefix, self.options.live_from_ms)
@@ -167,9 +177,9 @@ class StreamWorker:
         records = read_partition(self.settings, self.state, partition, position)
         found: Restored = await asyncio.to_thread(restore, task, records, self.state)
         checkpointer = Checkpointer(task, (position[0] << 24) | secrets.randbits(24), found)
-        await self._publish(partition, found.outputs)
+        await self.delivery.publish(partition, found.outputs)
         log.info("partition %d: %d customers in %.2f s", partition, task.state.n_customers, time.monotonic() - started)
-        return Owned(task, checkpointer, position[0] - 1)
+        return Owned(task, checkpointer, position[0])
 
     # ---- records in ----
     async def receive(self, topic: str, partition: int, batch: FetchedBatch) -> None:
@@ -182,10 +192,12 @@ class StreamWorker:
         records = [record for record in batch.records if record.offset >= self.fetched[tp]]
         await self._check_continuity(tp, records[0].offset)
         self.fetched[tp] = batch.end
+        faults.reach("after_read")
         if topic == self.clock:
             self._offer_clock(owned.task, records, batch)
         else:
             owned.task.offer(self.source_of[topic], _span(records), batch.end, batch.arrived_ms)
+        faults.reach("after_decode")
         self._arrived.set()
 
     def _offer_clock(self, task: PartitionTask, records: list[Any], batch: FetchedBatch) -> None:
@@ -249,23 +261,17 @@ class StreamWorker:
             owned.writing = asyncio.create_task(self._write(partition, owned, owned.checkpointer.take()))
 
     async def _write(self, partition: int, owned: Owned, checkpoint: Checkpoint) -> None:
-        """State, then the marker, then the outputs."""
         name = b"%d/%d" % (checkpoint.incarnation, checkpoint.number)
         checkpoint.outputs.append(OutputBlock.of(self.journal, [(name, checkpoint.journal)]))
-        records = await asyncio.to_thread(checkpoint.encode)
-        assert records[-1][0] == MARKER
-        await self.publisher.publish(self.state, partition, records[:-1])
-        owned.last_marker = await self.publisher.publish(self.state, partition, records[-1:])
-        await self._publish(partition, checkpoint.outputs)
+        records = await asyncio.to_thread(checkpoint.encode, self.delivery.carries_outputs)
+        owned.state_end = await self.delivery.commit(partition, records, checkpoint.outputs)
+        faults.reach("after_commit")
         self.status.wrote(sum(len(value) for key, value in records if key[:1] in (b"b", b"r")))
-
-    async def _publish(self, partition: int, blocks: list[OutputBlock]) -> None:
-        for block in blocks:
-            await self.publisher.publish(block.topic, partition, block)
 
     async def drain(self) -> None:
         """Finish what is open and write a last checkpoint of every partition."""
         self._is_draining = True
+        faults.reach("on_sigterm")
         for partition, owned in list(self.owned.items()):
             await owned.settle()
             while not owned.task.is_between_batches:

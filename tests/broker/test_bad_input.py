@@ -67,8 +67,10 @@ class Sender:
     def send(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> tuple[str, int, int]:
         """(topic, partition, offset) of the record."""
         name = self.settings.topic_prefix + topic
-        self.producer.produce(name, value, key, partition)
+        refusals: list[object] = []
+        self.producer.produce(name, value, key, partition, on_delivery=lambda error, _: refusals.append(error))
         assert self.producer.flush(30) == 0
+        assert refusals == [None]
         self.sent[topic, partition] += 1
         return name, partition, self.sent[topic, partition] - 1
 
@@ -118,7 +120,7 @@ def bad_records(sender: Sender) -> list[tuple[str, str, int, bytes | None, bytes
         ("too_old", "usage", 0, key, sender.event(customer_id=customer, event_time_ms=0, known_time_ms=0)),
         ("in_future", "usage", 0, key, sender.event(customer_id=customer, event_time_ms=year_2100, known_time_ms=NOW)),
         ("too_late", "usage", 0, key, sender.event(customer_id=customer, event_time_ms=NOW - 3 * 86_400_000)),
-        ("too_large", "usage", 0, key, good + b"x" * (1 << 20)),
+        ("too_large", "usage", 0, key, good + b"x" * 1_000_000),  # as much as a topic takes
         ("key_mismatch", "usage", 0, b"someone else", good),
         ("key_mismatch", "usage", 0, b"k" * 900_000, good),  # its dead letter must not be too large for the topic
         ("misrouted", "usage", 0, stranger.encode(), sender.event(customer_id=stranger)),

@@ -6,7 +6,6 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -20,10 +19,9 @@ from schemas.settings import Settings
 from schemas.topic_admin import create_topics
 from schemas.workload import Workload, load_workload
 from stream_app.plan import Plan
+from tests.broker.engines import Engine
 from tests.broker.workers import WorkerProcess, journals_of, logs_of, read_all, state_of, wait_for
 from tests.streams import Driver, Logs, new_task, replay
-
-N_TIMES = 10
 
 
 class Feed(threading.Thread):
@@ -34,6 +32,7 @@ class Feed(threading.Thread):
         self.settings, self.workload = settings, workload
         self.is_last = threading.Event()
         self.n_events = 0
+        self.day = 0  # the newest that the clock has begun
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -44,6 +43,7 @@ class Feed(threading.Thread):
                     for batch in day.batches:
                         sink.publish(batch)
                     sink.publish_clock(day.day + 1)
+                    self.day = day.day + 1
                     self.n_events += day.n_events
                     if self.is_last.is_set():
                         return
@@ -52,19 +52,19 @@ class Feed(threading.Thread):
             self.error = error
 
 
-def disturb(settings: Settings, folder: Path, signals: Callable[[int], signal.Signals]) -> tuple[Workload, int]:
-    """Run a worker under load, end it N_TIMES at random moments, then let it finish; returns the events published."""
+def disturb(settings: Settings, folder: Path, number: signal.Signals, n_times: int) -> tuple[Workload, int]:
+    """Run a worker under load, end it at random moments, then let it finish; returns the events published."""
     workload = load_workload("subscription_churn")
     create_topics(settings, workload)
     feed, worker, chance = Feed(settings, workload), WorkerProcess(settings, folder), random.Random(11)
     worker.start()
     feed.start()
-    for i in range(N_TIMES):
+    for _ in range(n_times):
         before = worker.status().get("in", 0)
         wait_for(worker.is_ready, "partitions", 120)
         wait_for(lambda before=before: worker.status().get("in", 0) > before, "events", 120)  # type: ignore[misc]
         time.sleep(chance.random() * 1.5)  # the moment is random on purpose
-        worker.end(signals(i))
+        worker.end(number)
         worker.start()
     feed.is_last.set()
     feed.join(60)
@@ -102,13 +102,13 @@ def replayed(settings: Settings, plan: Plan, logs: Logs, partition: int) -> Driv
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_ten_kills_lose_nothing(settings: Settings, tmp_path: Path) -> None:
+def test_kills_lose_nothing(settings: Settings, engine: Engine, tmp_path: Path) -> None:
     two = replace(settings, partitions=2)
-    check_nothing_lost(two, *disturb(two, tmp_path, lambda _: signal.SIGKILL))
+    check_nothing_lost(two, *disturb(two, tmp_path, signal.SIGKILL, engine.n_disturbances))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_ten_graceful_restarts_lose_nothing(settings: Settings, tmp_path: Path) -> None:
+def test_graceful_restarts_lose_nothing(settings: Settings, engine: Engine, tmp_path: Path) -> None:
     two = replace(settings, partitions=2)
-    check_nothing_lost(two, *disturb(two, tmp_path, lambda _: signal.SIGTERM))
+    check_nothing_lost(two, *disturb(two, tmp_path, signal.SIGTERM, engine.n_disturbances))

@@ -39,7 +39,8 @@ def wait_for(is_so: Callable[[], bool], what: str, within_s: float = 60.0) -> No
 class WorkerProcess:
     """``driftline worker`` in a process of its own."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, instance: str | None = None) -> None:
+        self.arguments = [] if instance is None else ["--instance", instance]
         self.environment = {name: v for name, v in os.environ.items() if not name.startswith("DRIFTLINE_")} | {
             "DRIFTLINE_BOOTSTRAP": settings.bootstrap,
             "DRIFTLINE_HOME": str(settings.home),
@@ -47,18 +48,19 @@ class WorkerProcess:
             "DRIFTLINE_PARTITIONS": str(settings.partitions),
             "DRIFTLINE_WORKLOAD": settings.workload,
         }
-        self.status_file = folder / "worker.json"
-        self.log_file = folder / "worker.log"
+        self.status_file = folder / f"{instance or 'worker'}.json"
+        self.log_file = folder / f"{instance or 'worker'}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it; its first status is that of this process."""
+    def start(self, crash_at: str = "") -> None:
+        """Start it; its first status is that of this process. It ends where ``crash_at`` says."""
         self.status_file.unlink(missing_ok=True)
         with self.log_file.open("ab") as log:
             command = [sys.executable, "-m", "driftline", "worker", "--checkpoint", "0.2"]
             self.process = subprocess.Popen(
-                [*command, "--status", str(self.status_file)], env=self.environment, stdout=log, stderr=log
-            )
+                [*command, "--status", str(self.status_file), *self.arguments],
+                env=self.environment | {"DRIFTLINE_CRASH_AT": crash_at}, stdout=log, stderr=log,
+            )  # fmt: skip
 
     def status(self) -> dict[str, Any]:
         """Its newest counters; empty before the first."""

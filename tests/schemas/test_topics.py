@@ -27,7 +27,7 @@ def test_policies_are_as_declared() -> None:
     by_role = {topic.role: topic for topic in topics_for(W, SETTINGS)}
     single = {role for role, topic in by_role.items() if topic.partitions == 1}
     compact = {role for role, topic in by_role.items() if topic.cleanup == "compact"}
-    assert single == {"drift", "retrain-signals", "model-releases"}
+    assert single == {"drift", "retrain-signals", "model-releases", "probe"}
     assert compact == {"latest-scores", "retrain-signals", "model-releases", "state"}
     assert by_role["usage"].config() == {"cleanup.policy": "delete", "retention.ms": "-1", "min.insync.replicas": "2"}
     assert by_role["dead-letters"].config()["retention.ms"] == str(30 * 86_400_000)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from schemas.registry import FileRegistry
 from schemas.settings import Settings
 from schemas.workload import Workload
 from stream_app.checkpoint import MARKER
+from stream_app.delivery import AtLeastOnce
 from stream_app.errors import AssignmentStop, ContinuityStop
 from stream_app.plan import Plan
 from stream_app.transport import FetchedBatch
@@ -149,7 +150,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> FakeBroker:
 
 def new_worker(workload: Workload, broker: FakeBroker, **options: Any) -> StreamWorker:
     worker = StreamWorker(SETTINGS, workload, WorkerOptions(**({"checkpoint_s": 0.0} | options)))
-    worker.publisher = broker  # type: ignore[assignment]
+    worker.delivery = AtLeastOnce(cast(Any, broker), worker.state)
     worker.schedule.rule = moody(worker.plan).rule
     return worker
 
@@ -243,12 +244,12 @@ def test_each_checkpoint_is_rows_then_marker_then_outputs(workload: Workload, lo
         calls = [(topic, keys) for topic, where, keys in broker.calls if where == partition]
         assert sum(topic == worker.journal for topic, _ in calls) > 3
         while calls:
-            (topic, rows), (topic_too, marker) = calls[0], calls[1]
-            assert topic == topic_too == worker.state
-            assert MARKER not in rows
+            rows, (topic, marker) = calls[:2], calls[2]
+            assert {topic, *(topic for topic, _ in rows)} == {worker.state}
+            assert MARKER not in [key for _, keys in rows for key in keys]
             assert marker == [MARKER]
-            n = next((i for i, (topic, _) in enumerate(calls[2:], 2) if topic == worker.state), len(calls))
-            assert worker.journal in {topic for topic, _ in calls[2:n]}
+            n = next((i for i, (topic, _) in enumerate(calls[3:], 3) if topic == worker.state), len(calls))
+            assert worker.journal in {topic for topic, _ in calls[3:n]}
             calls = calls[n:]
 
 
