@@ -142,8 +142,9 @@ class KafkaEngine:
 
     def kill(self, number: int) -> None:
         """End one node with SIGKILL, as a power failure would."""
+        node = self._node(number)
         self._killed.add(number)
-        self._node(number).kill()
+        node.kill()
 
     def start_node(self, number: int) -> None:
         """Start a killed node again and wait until the cluster has all its nodes that were not killed.

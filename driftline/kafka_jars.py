@@ -52,7 +52,7 @@ def missing() -> list[str]:
         lacking.append("Java")
     elif found < OLDEST_JAVA:
         lacking.append(f"Java {OLDEST_JAVA} or newer (found {found})")
-    if not are_fetched() and shutil.which("mvn") is None:
+    if _POM.is_file() and not are_fetched() and shutil.which("mvn") is None:
         lacking.append("Maven")
     return lacking
 
@@ -99,7 +99,7 @@ def _libraries() -> Path:
 
 def _find_java() -> str | None:
     home = os.environ.get("JAVA_HOME")
-    return shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
+    return (shutil.which("java", path=str(Path(home) / "bin")) if home else None) or shutil.which("java")
 
 
 def _java_version() -> int | None:

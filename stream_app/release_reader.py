@@ -23,7 +23,7 @@ from stream_app.reference import Reference
 from stream_app.releases import ActiveModel
 
 Release = tuple[int, ActiveModel]
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 class ReleaseReader:
@@ -44,6 +44,7 @@ class ReleaseReader:
         )
         self._consumer.assign([TopicPartition(self.topic, 0, OFFSET_BEGINNING)])
         self._is_at_end = False
+        self._complaint = "no answer"
 
     def read(self, timeout_s: float) -> list[Release]:
         """Releases that came since the last call, loaded; empty when none came in time.
@@ -59,6 +60,7 @@ class ReleaseReader:
                 error = message.error()
                 if error is not None:
                     self._is_at_end |= error.code() == KafkaError._PARTITION_EOF
+                    self._complaint = str(error.str())
                 elif message.value() is not None:
                     found.append(self._load(self.codec.decode(message.value(), "model_release")))
         except (KafkaException, CodecError) as cause:
@@ -78,7 +80,9 @@ class ReleaseReader:
         while not self._is_at_end:
             found += self.read(0.1)
             if time.monotonic() > deadline:
-                raise BrokerError(self.settings.bootstrap, f"topic {self.topic}: no end within {DEADLINE_S:.0f} s")
+                raise BrokerError(
+                    self.settings.bootstrap, f"topic {self.topic}: no end within {DEADLINE_S:.0f} s ({self._complaint})"
+                )
         return found
 
     def _load(self, record: dict[str, Any]) -> Release:
