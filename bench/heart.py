@@ -19,7 +19,7 @@ from schemas.codec import Codec
 from schemas.registry import FileRegistry
 from stream_app import partition_task, scoring, state, summary
 from stream_app.checkpoint import Checkpoint, Checkpointer, Record
-from stream_app.decode import RecordSpan, TopicDecoder
+from stream_app.decode import TopicDecoder
 from stream_app.duplicates import DuplicateWindow
 from stream_app.model import BoosterModel
 from stream_app.partition_task import PartitionTask
@@ -27,6 +27,7 @@ from stream_app.plan import Plan
 from stream_app.reference import Reference
 from stream_app.releases import ActiveModel, ModelSchedule
 from stream_app.scoring import Scorer
+from stream_app.spans import RecordSpan
 
 SPAN = 10_000  # records of a fetch
 ROOM = 20_000  # as in the worker

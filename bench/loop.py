@@ -36,7 +36,7 @@ from stream_app import kernel
 from stream_app.aggregate import DRIFT, Aggregator
 from stream_app.checkpoint import Checkpointer
 from stream_app.columns import Columns, columns_of
-from stream_app.decode import Decoded, RecordSpan, TopicDecoder
+from stream_app.decode import Decoded, TopicDecoder
 from stream_app.judge import Thresholds
 from stream_app.model import BoosterModel, RuleModel
 from stream_app.partition_task import PartitionTask
@@ -47,6 +47,7 @@ from stream_app.reference import Reference
 from stream_app.releases import ActiveModel, ModelSchedule
 from stream_app.scoring import Scorer
 from stream_app.signals import Ledger, moved
+from stream_app.spans import RecordSpan
 
 NOW = float("inf")
 WAITING_EVENTS = 300_000

@@ -1,4 +1,4 @@
-"""``driftline ingest | train | evaluate | release | rollback | retrain-worker | report``.
+"""``driftline ingest | train | evaluate | release | rollback | retrain-worker | report | audit | state build``.
 
 The wall clock is read here alone. Results go to standard output, progress to standard error.
 """
@@ -238,3 +238,89 @@ def report(version: str, name: str | None, until: str | None) -> None:
     _say("rendering")
     until_ms = None if until is None else day_of(until) * DAY_MS
     click.echo(str(write_report(settings, workload, version, until_ms)))
+
+
+@click.command(
+    epilog=_examples(
+        "driftline audit --customer C000123 --at 2026-02-05T09:30",
+        "driftline audit C000123@1770249600000/0 --as-happened",
+        "driftline audit --random 1000",
+    )
+)
+@click.argument("score_id", required=False)
+@workload_option
+@click.option("--customer", metavar="ID", help="List the scores of a customer, to find an id.")
+@click.option("--at", metavar="TIME", help="With --customer: those nearest to this time (UTC); default the newest.")
+@click.option("--as-happened", is_flag=True, help="Compute it also from all that is known now of before its moment.")
+@click.option("--random", "n", metavar="N", type=click.IntRange(1), help="Audit N retained scores at random.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of --random.")
+@json_option
+def audit(
+    score_id: str | None,
+    name: str | None,
+    customer: str | None,
+    at: str | None,
+    as_happened: bool,
+    n: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Compute past scores again from the log, with the events and the model of then.
+
+    Exit code 0 when every score is equal bit for bit, 1 when one differs, 2 when one cannot be computed: its events are
+    not retained or were erased, or its model's bundle is missing.
+    """
+    from offline import audit_run
+
+    if sum(choice is not None for choice in (score_id, customer, n)) != 1:
+        raise click.UsageError("give one of SCORE_ID, --customer and --random")
+    settings, workload = _start(name)
+    if customer is not None:
+        found = audit_run.list_scores(settings, workload, customer, at)
+    elif n is not None:
+        found = audit_run.audit_random(settings, workload, n, seed)
+    else:
+        found = audit_run.audit_named(settings, workload, str(score_id), as_happened)
+    if as_json:
+        _print_json(found.content)
+    else:
+        click.echo("\n".join(found.lines))
+    click.get_current_context().exit(found.exit_code)
+
+
+@click.group()
+def state() -> None:
+    """The state that workers go on from."""
+
+
+@state.command(epilog=_examples("driftline state build", "driftline state build --from-lake --lake old/lake"))
+@workload_option
+@click.option("--from-lake", is_flag=True, help="The lake's events came before the topics': take them alone.")
+@click.option("--lake", "folder", metavar="FOLDER", help="With --from-lake: another lake than this installation's.")
+@click.option("--upto", metavar="DAY", help="Only what was known before this day.")
+@click.option("--force", is_flag=True, help="Replace a state that has read further.")
+@json_option
+def build(name: str | None, from_lake: bool, folder: str | None, upto: str | None, force: bool, as_json: bool) -> None:
+    """Run the heart over lake and topics and write the state of this workload and number of partitions.
+
+    A worker started afterwards goes on where the build has stopped reading. No worker of the same workload file may run
+    meanwhile; one of an earlier version of it may, until the new one takes over.
+    """
+    from pathlib import Path
+
+    from offline.cutoffs import day_of
+    from offline.state_build import build_from_lake, build_state
+
+    if folder is not None and not from_lake:
+        raise click.UsageError("--lake needs --from-lake")
+    settings, workload = _start(name)
+    day = None if upto is None else day_of(upto)
+    if from_lake:
+        lake_dir = settings.lake_dir if folder is None else Path(folder)
+        built = build_from_lake(settings, workload, lake_dir, day, force=force, say=_say)
+    else:
+        built = build_state(settings, workload, day, force=force, say=_say)
+    if as_json:
+        _print_json(built.as_json())
+    else:
+        click.echo("\n".join(built.lines()))

@@ -10,6 +10,7 @@
     |-- RegistryError              path in the registry
     |-- ReleaseError               version, activation day
     |-- IngestError                topic, partition, offset
+    |-- StateBuildError            topic, partition
     `-- OffsetGoneError            partition, offset, end (in `offline.topic_reader`)
 """
 
@@ -79,3 +80,12 @@ class IngestError(OfflineError):
         self.partition = partition
         self.offset = offset
         super().__init__(f"ingest {topic}/{partition} at offset {offset}: {detail}")
+
+
+class StateBuildError(OfflineError):
+    """A state generation cannot be built from what is there, or would replace a newer one."""
+
+    def __init__(self, topic: str, partition: int, detail: str) -> None:
+        self.topic = topic
+        self.partition = partition
+        super().__init__(f"state build: topic {topic} partition {partition}: {detail}")

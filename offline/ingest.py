@@ -34,7 +34,8 @@ from schemas.settings import Settings
 from schemas.topics import Topic, topic_for
 from schemas.workload import EventTopic, Workload
 from stream_app import opcodes as op
-from stream_app.decode import RecordSpan, TopicDecoder
+from stream_app.decode import TopicDecoder
+from stream_app.spans import RecordSpan
 from stream_app.plan import Plan
 
 MAX_WAITING = 300_000

@@ -204,11 +204,10 @@ def _field(
 @compiled
 def decode_events(
     buf: Array,
-    ends: Array,
-    record_keys: Array,
-    record_key_ends: Array,
-    has_key: Array,
-    has_value: Array,
+    record_key_at: Array,
+    record_key_len: Array,
+    value_at: Array,
+    value_len: Array,
     timestamp: Array,
     schema_id: Integer,
     first_kind: Integer,
@@ -229,19 +228,16 @@ def decode_events(
     key_len: Array,
     values: Array,
 ) -> None:
-    """Decode records that lie end to end in ``buf``; every output array has one place for each."""
+    """Decode records whose keys and values lie in ``buf``; every output array has one place for each."""
     n_fields = len(field_kinds)
-    start = np.int64(0)
-    key_start = np.int64(0)
-    for i in range(len(ends)):
-        p, end = start, ends[i]
-        key_p, key_end = key_start, record_key_ends[i]
-        start, key_start = end, key_end
+    for i in range(len(value_at)):
+        p, end = value_at[i], value_at[i] + value_len[i]
+        key_p, key_end = record_key_at[i], record_key_at[i] + record_key_len[i]
         event_time[i] = known_time[i] = timestamp[i]
-        if not has_key[i]:
+        if record_key_len[i] < 0:
             status[i] = NULL_KEY
             continue
-        if not has_value[i]:
+        if value_len[i] < 0:
             status[i] = NULL_VALUE
             continue
         if end - p > MAX_EVENT_BYTES:
@@ -304,7 +300,7 @@ def decode_events(
             status[i] = TRAILING_BYTES
             continue
         if refused == op.PENDING:
-            refused = _key_status(buf, customer, length, record_keys, key_p, key_end, max_key)
+            refused = _key_status(buf, customer, length, key_p, key_end, max_key)
         if refused == op.PENDING:
             refused = _time_status(event_ms, known_ms, lateness)
         if refused == op.PENDING:
@@ -313,15 +309,13 @@ def decode_events(
 
 
 @compiled
-def _key_status(
-    buf: Array, at: Integer, length: Integer, record_keys: Array, key_p: Integer, key_end: Integer, max_key: Integer
-) -> Any:
+def _key_status(buf: Array, at: Integer, length: Integer, key_p: Integer, key_end: Integer, max_key: Integer) -> Any:
     if length > max_key:
         return KEY_TOO_LONG
     if length == 0 or length != key_end - key_p:
         return KEY_MISMATCH
     for j in range(length):
-        if buf[at + j] != record_keys[key_p + j]:
+        if buf[at + j] != buf[key_p + j]:
             return KEY_MISMATCH
     return op.PENDING
 

@@ -18,13 +18,14 @@ from schemas.reasons import REASONS
 from stream_app import faults
 from stream_app import opcodes as op
 from stream_app.columns import Columns
-from stream_app.decode import Decoded, RecordSpan, RefusedRecord, TopicDecoder
+from stream_app.decode import Decoded, RefusedRecord, TopicDecoder
 from stream_app.duplicates import DuplicateWindow
 from stream_app.errors import RoutingStop
 from stream_app.merge_kernel import merge_by_known_time
 from stream_app.outputs import Outputs
 from stream_app.plan import Plan
 from stream_app.scoring import Scorer
+from stream_app.spans import Span
 from stream_app.state import PartitionState
 from stream_app.summary import SummaryBuilder
 
@@ -115,14 +116,14 @@ class PartitionTask:
         self.runs: list[Int64s] = []
         self.is_touched = False
         self._pending: list[deque[_Waiting]] = [deque() for _ in range(plan.n_sources)]
-        self._spans: list[deque[RecordSpan]] = [deque() for _ in range(plan.n_sources)]
+        self._spans: list[deque[Span]] = [deque() for _ in range(plan.n_sources)]
         self._refused: dict[tuple[int, int], RefusedRecord] = {}
         self._clocks: deque[tuple[int, int, float, RefusedRecord | None]] = deque()
         self._batch: _Batch | None = None
         self._sweep_at: int | None = None
 
     # ---- in ----
-    def offer(self, source: int, span: RecordSpan, next_position: int, arrived_ms: float = 0.0) -> None:
+    def offer(self, source: int, span: Span, next_position: int, arrived_ms: float = 0.0) -> None:
         """Take records of a source, in offset order; ``next_position`` is where its log goes on."""
         decoded: Decoded = self.decoders[source].decode(span)
         window = self.windows[source]
@@ -288,7 +289,7 @@ class PartitionTask:
         span = next(s for s in self._spans[source] if s.offsets[0] <= offset <= s.offsets[-1])
         i = int(np.searchsorted(span.offsets, offset))
         detail = f"the key belongs to another of {int(self.state.control[7])} partitions: use the murmur2 partitioner"
-        return RefusedRecord(offset, int(span.timestamps_ms[i]), span.keys[i], span.values[i], "misrouted", detail)
+        return RefusedRecord(offset, int(span.timestamps_ms[i]), span.key(i), span.value(i), "misrouted", detail)
 
     def _sweep(self, first: int) -> None:
         self.is_touched = True  # a checkpoint may have come since the clock did

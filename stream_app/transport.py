@@ -17,19 +17,22 @@ from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from stream_app import record_batches
+from stream_app.spans import Span
+
 FETCH_MAX_WAIT_MS = 20  # Faust's 1,500 ms lets caught-up partitions stall busy ones: one fetch is in flight per broker
 
 
 class FetchedBatch:
     """Records of one topic-partition as fetched: log positions ``[begin, end)`` and when they arrived (ms)."""
 
-    __slots__ = ("arrived_ms", "begin", "end", "records")
+    __slots__ = ("arrived_ms", "begin", "end", "span")
 
-    def __init__(self, records: list[Any], begin: int, end: int, arrived_ms: float) -> None:
-        self.records, self.begin, self.end, self.arrived_ms = records, begin, end, arrived_ms
+    def __init__(self, span: Span, begin: int, end: int, arrived_ms: float) -> None:
+        self.span, self.begin, self.end, self.arrived_ms = span, begin, end, arrived_ms
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self.span)
 
 
 class Owner(Protocol):
@@ -46,6 +49,7 @@ class Owner(Protocol):
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
+        record_batches.install()
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
         consumer._isolation_level = "read_committed"
@@ -93,26 +97,26 @@ class BatchConsumer(driver.Consumer):
         fetched = await self._getmany(active_partitions=active, timeout=min(timeout, 0.1))
         arrived_ms = time.time() * 1000
         reached = {tp: self._reached(tp) for tp in active}  # nothing is taken from the consumer before the next call
-        self.reached |= {tp: at for tp, at in reached.items() if at is not None and not (fetched or {}).get(tp)}
-        for tp, records in (fetched or {}).items():
+        self.reached |= {tp: at for tp, at in reached.items() if at is not None and tp not in (fetched or {})}
+        for tp, span in cast(Mapping[TP, Span], fetched or {}).items():
             if self.should_stop or not self.flow_active or self.app.consumer_generation_id != generation:
                 return
-            if records:
-                message = self._message(TP(*tp), records, arrived_ms)
+            if len(span):
+                message = self._message(TP(*tp), span, arrived_ms)
                 self.reached[TP(*tp)] = reached.get(TP(*tp)) or self.next_position[TP(*tp)]
                 yield tp, message
 
     def _has_room(self, tp: TP) -> bool:
         return tp in self.next_position and self._owner.has_room(tp, self.next_position[tp])
 
-    def _message(self, tp: TP, records: list[Any], arrived_ms: float) -> Any:
-        last = records[-1]
-        batch = FetchedBatch(records, self.next_position[tp], last.offset + 1, arrived_ms)
-        self.next_position[tp] = last.offset + 1
+    def _message(self, tp: TP, span: Span, arrived_ms: float) -> Any:
+        last, stamp_ms = int(span.offsets[-1]), int(span.timestamps_ms[-1])
+        batch = FetchedBatch(span, self.next_position[tp], last + 1, arrived_ms)
+        self.next_position[tp] = last + 1
         message: Any = ConsumerMessage  # its value is a whole batch here, not bytes
         return message(
-            tp.topic, tp.partition, last.offset, last.timestamp / 1000.0, last.timestamp_type, (), None, batch, None,
-            -1, -1, tp, generation_id=self.app.consumer_generation_id,
+            tp.topic, tp.partition, last, stamp_ms / 1000.0, 0, (), None, batch, None, -1, -1, tp,
+            generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 
     def caught_up_at(self, tp: TP, position: int) -> float | None:

@@ -14,12 +14,12 @@ from schemas.workload import EventTopic
 from stream_app import opcodes as op
 from stream_app.bins import N_EDGES
 from stream_app.checkpoint import Checkpointer
-from stream_app.decode import RecordSpan
 from stream_app.model import RuleModel
 from stream_app.partition_task import PartitionTask
 from stream_app.plan import Plan
 from stream_app.releases import ActiveModel, ModelSchedule
 from stream_app.scoring import Scorer
+from stream_app.spans import RecordSpan
 
 FIRST_DAY = 20_000
 CUSTOMER = "C1"

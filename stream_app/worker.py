@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from faust.types import TP
 
 from schemas.codec import Codec
@@ -25,7 +24,7 @@ from schemas.topics import topic_for
 from schemas.workload import Workload
 from stream_app import faults
 from stream_app.checkpoint import Checkpoint, Checkpointer, Restored, restore
-from stream_app.decode import RecordSpan, RefusedRecord
+from stream_app.decode import RefusedRecord
 from stream_app.delivery import AtLeastOnce, Delivery
 from stream_app.errors import AssignmentStop, ContinuityStop
 from stream_app.model import RuleModel
@@ -35,6 +34,7 @@ from stream_app.plan import Plan
 from stream_app.publisher import Publisher
 from stream_app.releases import ActiveModel, ModelSchedule
 from stream_app.scoring import Scorer
+from stream_app.spans import Span
 from stream_app.state_topic import end_of, read_partition
 from stream_app.status import Status
 from stream_app.transport import FetchedBatch
@@ -189,28 +189,26 @@ class StreamWorker:
             return
         if batch.begin > self.fetched[tp]:
             return  # fetched before a seek back: it comes again
-        records = [record for record in batch.records if record.offset >= self.fetched[tp]]
-        await self._check_continuity(tp, records[0].offset)
+        span = batch.span.since(self.fetched[tp])
+        await self._check_continuity(tp, int(span.offsets[0]))
         self.fetched[tp] = batch.end
         faults.reach("after_read")
         if topic == self.clock:
-            self._offer_clock(owned.task, records, batch)
+            self._offer_clock(owned.task, span, batch)
         else:
-            owned.task.offer(self.source_of[topic], _span(records), batch.end, batch.arrived_ms)
+            owned.task.offer(self.source_of[topic], span, batch.end, batch.arrived_ms)
         faults.reach("after_decode")
         self._arrived.set()
 
-    def _offer_clock(self, task: PartitionTask, records: list[Any], batch: FetchedBatch) -> None:
-        for record in records:
+    def _offer_clock(self, task: PartitionTask, span: Span, batch: FetchedBatch) -> None:
+        for i, (offset, stamp) in enumerate(zip(span.offsets.tolist(), span.timestamps_ms.tolist(), strict=True)):
             refused = None
             try:
-                day = int(self.codec.decode(record.value, "clock")["day"])
+                day = int(self.codec.decode(span.value(i), "clock")["day"])
             except CodecError as why:
                 day = NO_DAY
-                refused = RefusedRecord(
-                    record.offset, record.timestamp, record.key, record.value, why.reason, why.detail
-                )
-            task.offer_clock(day, record.offset + 1, batch.arrived_ms, refused)
+                refused = RefusedRecord(offset, stamp, span.key(i), span.value(i), why.reason, why.detail)
+            task.offer_clock(day, offset + 1, batch.arrived_ms, refused)
 
     async def _check_continuity(self, tp: TP, found: int) -> None:
         """A gap in offsets is legal (markers, compaction) unless the log now begins behind where we were."""
@@ -286,13 +284,3 @@ class StreamWorker:
             for topic, position in zip(self.topics, [*owned.task.positions, owned.task.clock_position], strict=True):
                 found[TP(topic, partition)] = position
         return found
-
-
-def _span(records: list[Any]) -> RecordSpan:
-    n = len(records)
-    return RecordSpan(
-        np.fromiter((r.offset for r in records), np.int64, n),
-        np.fromiter((r.timestamp for r in records), np.int64, n),
-        [r.key for r in records],
-        [r.value for r in records],
-    )

@@ -16,7 +16,6 @@ from schemas.registry import FileRegistry
 from schemas.workload import Workload
 from stream_app import opcodes as op
 from stream_app.checkpoint import Checkpoint, Checkpointer, Restored, decode_journal, restore
-from stream_app.decode import RecordSpan
 from stream_app.model import RuleModel
 from stream_app.outputs import OutputBlock
 from stream_app.partition_task import PartitionTask
@@ -24,6 +23,7 @@ from stream_app.plan import Plan
 from stream_app.recording import Rows
 from stream_app.releases import ActiveModel, ModelSchedule
 from stream_app.scoring import Scorer
+from stream_app.spans import RecordSpan
 
 DAY_MS = op.DAY_MS
 

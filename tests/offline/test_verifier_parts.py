@@ -22,7 +22,8 @@ from schemas.reasons import MAX_AHEAD_MS, MAX_SCALED, NEWEST_MS, OLDEST_MS, REAS
 from schemas.registry import FileRegistry
 from schemas.workload import Workload
 from stream_app import opcodes as op
-from stream_app.decode import RecordSpan, TopicDecoder
+from stream_app.decode import TopicDecoder
+from stream_app.spans import RecordSpan
 from stream_app.plan import Plan
 from tests import oracles
 from tests.lives import tangled_events, with_silences

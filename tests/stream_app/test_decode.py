@@ -20,8 +20,9 @@ from schemas.workload import Workload
 from schemas.workload_parse import parse_workload
 from stream_app import opcodes as op
 from stream_app.columns import Columns, columns_of
-from stream_app.decode import RecordSpan, TopicDecoder
+from stream_app.decode import TopicDecoder
 from stream_app.plan import Plan
+from stream_app.spans import RecordSpan
 from tests.oracles import DAY_MS, Event, hash_text, scaled
 from tests.streams import new_task, random_events
 from tests.workloads import named_workload

@@ -24,6 +24,7 @@ from stream_app.checkpoint import MARKER
 from stream_app.delivery import AtLeastOnce
 from stream_app.errors import AssignmentStop, ContinuityStop
 from stream_app.plan import Plan
+from stream_app.spans import RecordSpan
 from stream_app.transport import FetchedBatch
 from stream_app.worker import StreamWorker, WorkerOptions
 from tests.fakes import moody
@@ -110,7 +111,19 @@ class Source:
             begin = self.next_position[tp]
             end = min(begin + int(self.random.integers(1, 60)), len(self.records[tp]))
             self.next_position[tp] = end
-            self.in_flight.append((tp, FetchedBatch(self.records[tp][begin:end], begin, end, time.time() * 1000)))
+            self.in_flight.append(
+                (tp, FetchedBatch(span_of(self.records[tp][begin:end]), begin, end, time.time() * 1000))
+            )
+
+
+def span_of(records: list[Any]) -> RecordSpan:
+    n = len(records)
+    return RecordSpan(
+        np.fromiter((r.offset for r in records), np.int64, n),
+        np.fromiter((r.timestamp for r in records), np.int64, n),
+        [r.key for r in records],
+        [r.value for r in records],
+    )
 
 
 def records_of(logs: Logs) -> dict[TP, list[Any]]:
@@ -353,7 +366,7 @@ def test_between_revocation_and_assignment_nothing_is_written(
 
 
 def batch_of(records: list[Any], begin: int, end: int) -> FetchedBatch:
-    return FetchedBatch(records[begin:end], begin, end, 0.0)
+    return FetchedBatch(span_of(records[begin:end]), begin, end, 0.0)
 
 
 @pytest.fixture
@@ -389,7 +402,7 @@ def test_a_hole_stops_only_where_the_log_lost_records(
         worker.log_begin = log_begin
         await worker.positions(set(records))
         await worker.receive(*tp, batch_of(records[tp], 0, 10))
-        await worker.receive(*tp, FetchedBatch(records[tp][12:20], 10, 20, 0.0))
+        await worker.receive(*tp, FetchedBatch(span_of(records[tp][12:20]), 10, 20, 0.0))
 
     if accept or begins_at <= 10:
         asyncio.run(take())
@@ -411,11 +424,11 @@ def test_nothing_runs_ahead_of_records_that_are_on_their_way(
         await source.assign()
         source.next_position[tp] = len(records[tp])  # fetched
         source.next_position[clock] = len(records[clock])
-        await worker.receive(*clock, FetchedBatch(records[clock], 0, len(records[clock]), time.time() * 1000))
+        await worker.receive(*clock, FetchedBatch(span_of(records[clock]), 0, len(records[clock]), time.time() * 1000))
         task = worker.owned[tp.partition].task
         assert not task.step(*worker._empty_at(tp.partition))
         assert task.clock_position == 0
-        await worker.receive(*tp, FetchedBatch(records[tp], 0, len(records[tp]), time.time() * 1000))
+        await worker.receive(*tp, FetchedBatch(span_of(records[tp]), 0, len(records[tp]), time.time() * 1000))
         assert task.step(*worker._empty_at(tp.partition))
 
     asyncio.run(clock_first())
