@@ -19,7 +19,7 @@ export DO_NOT_TRACK := 1
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(STAMP) ## create .venv and install the locked versions, once
@@ -47,6 +47,14 @@ check: setup ## lint, format, types, import contracts, lock file; only looks
 .PHONY: bench
 bench: setup ## measure throughput and latency on this machine
 	@$(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: setup ## measure every other engine that does the same job beside it
+	@$(BIN)/python -m bench.peers $(ARGS)
+
+.PHONY: prove
+prove: setup ## prove every guarantee in its long tier; some hours; writes docs/proof.json
+	@$(BIN)/python -m bench.prove $(ARGS)
 
 .PHONY: fmt
 fmt: setup ## format, and repair what ruff can repair

@@ -57,6 +57,8 @@ class Topic:
         config: dict[str, str] = {"cleanup.policy": self.cleanup}
         if self.cleanup == "delete":
             config["retention.ms"] = str(self.retention_ms)
+        if self.role == "state":  # what a killed writer left without a marker must not clean away what counts
+            config["min.compaction.lag.ms"] = str(_HOUR_MS)
         if self.max_message_bytes is not None:
             config["max.message.bytes"] = str(self.max_message_bytes)
         if self.replication >= 3:

@@ -204,6 +204,10 @@ class _Service(faust.Worker):
         super().__init__(app, **kwargs)
         self.stream_app, self.stream_worker, self.releases = app, stream_worker, releases
         self._following: asyncio.Task[None] | None = None
+        self.spinner = None  # it writes escapes into files, too
+
+    def _crash(self, reason: BaseException) -> None:
+        stop_process(reason)
 
     async def on_first_start(self) -> None:
         try:
@@ -211,7 +215,18 @@ class _Service(faust.Worker):
         except Exception as error:
             stop_process(error)
         self.stream_worker.preparation = asyncio.create_task(self._prepare())  # while the group forms
+        self._watching = asyncio.create_task(self._watch_group())
         await super().on_first_start()
+
+    async def _watch_group(self) -> None:
+        """Membership may end for good; Faust's own tasks would wait for the next assignment for ever."""
+        while True:
+            await asyncio.sleep(0.5)
+            try:
+                consumer: Any = self.app.consumer
+                consumer.check_group()
+            except Exception as error:
+                stop_process(error)
 
     def _schedule_shutdown(self, signal: signals.Signals) -> None:
         """The first signal ends the worker behind a last checkpoint; the second at once, at the newest whole one."""

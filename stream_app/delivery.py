@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -79,7 +80,13 @@ class AtLeastOnce:
         return marker + 1
 
     async def publish(self, partition: int, outputs: Sequence[OutputBlock]) -> None:
+        by_topic: dict[str, list[OutputBlock]] = {}
         for block in outputs:
+            by_topic.setdefault(block.topic, []).append(block)
+        await asyncio.gather(*(self._publish(partition, blocks) for blocks in by_topic.values()))
+
+    async def _publish(self, partition: int, blocks: Sequence[OutputBlock]) -> None:
+        for block in blocks:
             await self.publisher.publish(block.topic, partition, block)
 
     async def close(self, partition: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from schemas.compiled import Array, Integer, compiled
+from schemas.compiled import Array, Integer, compiled, inlined
 from stream_app import opcodes as op
 from stream_app.feature_kernel import new_frames, take_features
 from stream_app.key_kernel import find_slot, murmur2_partition
@@ -32,10 +32,12 @@ from stream_app.opcodes import (
     RULE_SCORE_EVERY,
     RULE_STAMPS_AT,
 )
+from stream_app.prefetch_kernel import prefetch
 
 # control: the scalars of a partition that kernels read and write
 N_SLOTS, N_FREE, N_OUT, N_OUTCOMES, CLOCK_DAY, FAILED, PARTITION, N_PARTITIONS, ALL_TICKS, SAMPLE, SEED = range(11)
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)
+FAR, NEAR = 8, 4  # events ahead: to look for the row, to fetch it
 ALL_EVENTS = 1 << 31  # in SAMPLE: every event row is due; below, that share of 2^31
 
 
@@ -395,6 +397,14 @@ def _start_row(
         s64[row + j] = -1
 
 
+@inlined
+def _prefetch_row(s64: Array, row64: Integer, slot: Integer) -> None:
+    """Bring a row near, by lines of 64 bytes; no slot, or one that is not the customer's after all, does no harm."""
+    first = max(slot, 0) * row64
+    for place in range(first, first + row64, 8):
+        prefetch(s64, place)
+
+
 @compiled
 def apply(
     start: Integer,
@@ -446,6 +456,9 @@ def apply(
     frames = new_frames(fops)
     for q in range(start, len(order)):
         i = order[q]
+        if q + FAR < len(order):
+            prefetch(index, key_hash[order[q + FAR]] & (len(index) - 1))
+            _prefetch_row(s64, row64, index[key_hash[order[q + NEAR]] & (len(index) - 1)])
         if status[i] != op.PENDING:
             continue
         if control[N_OUT] > room or control[N_OUTCOMES] > outcome_room:

@@ -8,18 +8,23 @@ from our own checkpoints: whenever Faust seeks "to the committed offsets", it is
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Protocol, cast
 
 import faust
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from schemas.errors import BrokerError
 from stream_app import record_batches
 from stream_app.spans import Span
 
+log = logging.getLogger(__name__)
 FETCH_MAX_WAIT_MS = 20  # Faust's 1,500 ms lets caught-up partitions stall busy ones: one fetch is in flight per broker
 
 
@@ -55,6 +60,15 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._isolation_level = "read_committed"
         return consumer
 
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Tell the group; a refusal is no reason to stop, as nothing goes on from there."""
+        try:
+            await self._ensure_consumer().commit({TopicPartition(*tp): at for tp, at in offsets.items()})
+        except KafkaError as error:
+            log.warning("the group was not told how far we are (%s)", error)
+            return False
+        return True
+
 
 class BatchConsumer(driver.Consumer):
     """Hands over fetched batches whole, and keeps their positions."""
@@ -66,6 +80,20 @@ class BatchConsumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> Any:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def _bootstrap(self) -> str:
+        return ",".join(str(url.authority) for url in self.app.conf.broker)
+
+    def check_group(self) -> None:
+        """Raise what ended our membership for good; Faust, which goes round aiokafka's consumer, never asks."""
+        consumer = self._thread._consumer
+        coordinator = None if consumer is None else consumer._coordinator
+        try:
+            if coordinator is not None:
+                coordinator.check_errors()
+        except KafkaError as error:
+            raise BrokerError(self._bootstrap, f"the group was left for good ({error})") from error
 
     @property
     def _owner(self) -> Owner:
@@ -94,7 +122,11 @@ class BatchConsumer(driver.Consumer):
             await asyncio.sleep(0.002)
             return
         generation = self.app.consumer_generation_id
-        fetched = await self._getmany(active_partitions=active, timeout=min(timeout, 0.1))
+        try:
+            fetched = await self._getmany(active_partitions=active, timeout=min(timeout, 0.1))
+        except KafkaError as error:
+            cast(Any, self.app).stop_process(BrokerError(self._bootstrap, f"a fetch failed ({error})"))
+            raise
         arrived_ms = time.time() * 1000
         reached = {tp: self._reached(tp) for tp in active}  # nothing is taken from the consumer before the next call
         self.reached |= {tp: at for tp, at in reached.items() if at is not None and tp not in (fetched or {})}

@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from faust.types import TP
@@ -42,6 +42,8 @@ from stream_app.transport import FetchedBatch
 log = logging.getLogger(__name__)
 ROOM = 20_000  # records of one topic-partition that may wait here
 IDLE_S = 0.004
+NOT_OURS = -1  # somebody may have written between: restore at the next assignment
+REST = 2.0  # times as long as a checkpoint took is none taken: under full load, events come first
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class WorkerOptions:
     Attributes
     ----------
     checkpoint_s
-        Least time between two checkpoints of a partition; alerts wait for their checkpoint.
+        Least time between two checkpoints of a partition, more when they take long; alerts wait for theirs.
     live_from_ms
         Alerts as of an earlier moment are not published.
     accept_gap
@@ -70,7 +72,7 @@ class Owned:
     task: PartitionTask
     checkpointer: Checkpointer
     state_end: int = 0  # where the state topic ends if nobody else wrote
-    checkpointed_at: float = field(default_factory=time.monotonic)
+    next_checkpoint_at: float = 0.0
     writing: asyncio.Task[None] | None = None
     is_paused: bool = False
 
@@ -114,6 +116,7 @@ class StreamWorker:
         self.topics = [*names, self.clock]
         self._arrived = asyncio.Event()
         self._is_draining = False
+        self._turn = asyncio.Lock()  # a drain and a new assignment exclude each other
 
     # ---- what the transport asks ----
     def has_room(self, tp: TP, next_position: int) -> bool:
@@ -130,15 +133,16 @@ class StreamWorker:
         partitions = self._partitions_of(assigned)
         if self.preparation is not None:
             await self.preparation
-        await self.settle()
-        for partition in set(self.owned) - partitions:
-            del self.owned[partition]
-            await self.delivery.close(partition)
-        opened = await asyncio.gather(*(self._open(partition) for partition in sorted(partitions)))
-        self.owned = dict(zip(sorted(partitions), opened, strict=True))
-        for owned in self.owned.values():
-            owned.is_paused = False
-        self.fetched = {tp: self._position(tp) for tp in assigned}
+        async with self._turn:
+            await self.settle()
+            for partition in set(self.owned) - partitions:
+                del self.owned[partition]
+                await self.delivery.close(partition)
+            opened = await asyncio.gather(*(self._open(partition) for partition in sorted(partitions)))
+            self.owned = dict(zip(sorted(partitions), opened, strict=True))
+            for owned in self.owned.values():
+                owned.is_paused = False
+            self.fetched = {tp: self._position(tp) for tp in assigned}
         return self.fetched
 
     async def settle(self) -> None:
@@ -189,8 +193,11 @@ class StreamWorker:
             return
         if batch.begin > self.fetched[tp]:
             return  # fetched before a seek back: it comes again
-        span = batch.span.since(self.fetched[tp])
+        expected = self.fetched[tp]
+        span = batch.span.since(expected)
         await self._check_continuity(tp, int(span.offsets[0]))
+        if self.owned.get(partition) is not owned or self.fetched.get(tp) != expected:
+            return  # the partition was given anew meanwhile: the records come again
         self.fetched[tp] = batch.end
         faults.reach("after_read")
         if topic == self.clock:
@@ -253,16 +260,20 @@ class StreamWorker:
         if owned.writing is not None and owned.writing.done():
             owned.writing.result()
             owned.writing = None
-        is_due = time.monotonic() - owned.checkpointed_at >= self.options.checkpoint_s
+        is_due = time.monotonic() >= owned.next_checkpoint_at
         if is_due and owned.writing is None and owned.task.is_touched and owned.task.is_between_batches:
-            owned.checkpointed_at = time.monotonic()
             owned.writing = asyncio.create_task(self._write(partition, owned, owned.checkpointer.take()))
 
     async def _write(self, partition: int, owned: Owned, checkpoint: Checkpoint) -> None:
+        began = time.monotonic()
         name = b"%d/%d" % (checkpoint.incarnation, checkpoint.number)
         checkpoint.outputs.append(OutputBlock.of(self.journal, [(name, checkpoint.journal)]))
         records = await asyncio.to_thread(checkpoint.encode, self.delivery.carries_outputs)
-        owned.state_end = await self.delivery.commit(partition, records, checkpoint.outputs)
+        end = await self.delivery.commit(partition, records, checkpoint.outputs)
+        is_alone = end - owned.state_end in (len(records), len(records) + 1)  # one more: the mark of a transaction
+        owned.state_end = end if is_alone else NOT_OURS
+        now = time.monotonic()
+        owned.next_checkpoint_at = max(began + self.options.checkpoint_s, now + REST * (now - began))
         faults.reach("after_commit")
         self.status.wrote(sum(len(value) for key, value in records if key[:1] in (b"b", b"r")))
 
@@ -270,12 +281,14 @@ class StreamWorker:
         """Finish what is open and write a last checkpoint of every partition."""
         self._is_draining = True
         faults.reach("on_sigterm")
-        for partition, owned in list(self.owned.items()):
-            await owned.settle()
-            while not owned.task.is_between_batches:
-                owned.task.step([], None)
-            if owned.task.is_touched:
-                await self._write(partition, owned, owned.checkpointer.take())
+        async with self._turn:
+            for partition, owned in self.owned.items():
+                await owned.settle()
+                while not owned.task.is_between_batches:
+                    owned.task.step([], None)
+                if owned.task.is_touched:
+                    owned.writing = asyncio.create_task(self._write(partition, owned, owned.checkpointer.take()))
+                    await owned.settle()
 
     def group_positions(self) -> dict[TP, int]:
         """Applied positions, for lag monitors."""

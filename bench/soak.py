@@ -1,0 +1,102 @@
+"""``python -m bench.soak``: minutes at half speed on Apache Kafka; is it as fresh at the end as at the beginning?"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from bench.dataset import N_PARTITIONS, Dataset, create_dataset
+from bench.latency import set_live_stage, worker
+from bench.live import MIDNIGHT, AlertWatch, LiveFeed
+from bench.machine import describe
+from driftline.kafka_engine import KafkaEngine
+from schemas.settings import Settings
+
+SETTLE_S = 120.0
+MAX_SLOPE_MB_H = 1.0
+WARM_UP_SHARE = 0.4  # of the time: caches, rings and heaps fill
+Look = tuple[float, float, int]  # seconds since the start, MiB, events taken
+
+
+def measure(minutes: float, events_per_s: int, n_customers: int) -> dict[str, Any]:
+    """Run a worker for a while."""
+    seconds, data = minutes * 60, create_dataset("uniform", max(100_000, n_customers), n_customers)
+    with tempfile.TemporaryDirectory(prefix="driftline-soak-") as name, KafkaEngine() as engine:
+        home = Path(name)
+        settings = Settings(bootstrap=engine.bootstrap, home=home, partitions=N_PARTITIONS, topic_prefix="soak.")
+        set_live_stage(settings, data)
+        with worker(settings, home) as look:
+            feed, looks, seen, lag_s = _run(settings, data, events_per_s, seconds, look)
+            status = look()
+    return _figures(looks, seen, feed, seconds) | {
+        "events": feed.n_sent, "lag_s": lag_s, "adds_up": status["adds_up"],
+        "cpu_share": status["cpu_s"] / status["up_s"],
+    }  # fmt: skip
+
+
+def _run(settings: Settings, data: Dataset, events_per_s: int, seconds: float, look: Any) -> Any:
+    feed, watch = LiveFeed(settings, data, events_per_s, seconds, seconds / 2), AlertWatch(settings)
+    feed.warm()
+    before = look()["in"]
+    thread, looks, began = threading.Thread(target=feed.run, daemon=True), list[Look](), time.monotonic()
+    thread.start()
+    while thread.is_alive():
+        status = look()
+        looks.append((time.monotonic() - began, status["rss_mb"], status["in"] - before))
+        thread.join(1.0)
+    ended = time.monotonic()
+    while look()["in"] - before < feed.n_sent and time.monotonic() - ended < SETTLE_S:
+        time.sleep(0.1)
+    lag_s = time.monotonic() - ended if look()["in"] - before >= feed.n_sent else float("inf")
+    return feed, looks, watch.stop(feed.offset_ms), lag_s
+
+
+def _figures(looks: list[Look], seen: list[Any], feed: LiveFeed, seconds: float) -> dict[str, Any]:
+    late = [(as_of, delay) for as_of, (delay, kind, _) in seen if kind != "tick"]
+    first, third = MIDNIGHT - seconds * 500, seconds * 1000 / 3
+    thirds = [[delay for as_of, delay in late if 0 <= as_of - first - i * third < third] for i in range(3)]
+    warm = np.array([(at, mb) for at, mb, _ in looks if at > seconds * WARM_UP_SHARE])
+    slope = float(np.polyfit(warm[:, 0], warm[:, 1], 1)[0]) * 3600
+    half = len(warm) // 2
+    return {
+        "minutes": seconds / 60,
+        "rss_mb": float(warm[-1, 1]),
+        "rss_slope_mb_per_h": slope,
+        "rss_step_mb": float(np.median(warm[half:, 1]) - np.median(warm[:half, 1])),
+        "p99_ms_of_thirds": [float(np.percentile(part, 99)) * 1000 if part else None for part in thirds],
+        "n_alerts_of_thirds": [len(part) for part in thirds],
+        "feed_late_ms": feed.latest_slice_s * 1000,
+    }
+
+
+def verdict(found: dict[str, Any]) -> bool:
+    """No lag left, memory level, latency level."""
+    first, _, last = found["p99_ms_of_thirds"]
+    is_flat = first is not None and last is not None and last <= 1.5 * first
+    return bool(found["lag_s"] < 5 and found["rss_slope_mb_per_h"] < MAX_SLOPE_MB_H and is_flat and found["adds_up"])
+
+
+@click.command()
+@click.option("--minutes", type=click.FloatRange(0.5), default=10.0, show_default=True)
+@click.option("--events", type=click.IntRange(100), default=30_000, show_default=True, help="A second: half speed.")
+@click.option("--customers", type=click.IntRange(1000), default=100_000, show_default=True)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures there too.")
+def main(minutes: float, events: int, customers: int, json_file: Path | None) -> None:
+    """Run a worker for minutes and look at lag, memory and latency."""
+    found = measure(minutes, events, customers)
+    for name, value in found.items():
+        print(f"{name:<22}{value}")
+    print(f"steady: {'yes' if verdict(found) else 'NO'}")
+    if json_file is not None:
+        json_file.write_text(json.dumps({"machine": describe(), "steady": verdict(found)} | found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
