@@ -35,8 +35,8 @@ from schemas.topics import Topic, topic_for
 from schemas.workload import EventTopic, Workload
 from stream_app import opcodes as op
 from stream_app.decode import TopicDecoder
-from stream_app.spans import RecordSpan
 from stream_app.plan import Plan
+from stream_app.spans import RecordSpan
 
 MAX_WAITING = 300_000
 Progress = Callable[[str], None]

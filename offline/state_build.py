@@ -31,12 +31,12 @@ from schemas.topic_admin import create_topics
 from schemas.topics import source_topics, topic_for
 from schemas.workload import Workload
 from stream_app.checkpoint import Checkpointer, Restored, restore
-from stream_app.spans import RecordSpan
 from stream_app.duplicates import WINDOW
 from stream_app.partition_task import PartitionTask
 from stream_app.plan import Plan
 from stream_app.releases import ModelSchedule
 from stream_app.scoring import Scorer
+from stream_app.spans import RecordSpan
 
 NEVER_MS = 1 << 62
 Say = Callable[[str], None]

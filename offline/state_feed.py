@@ -25,9 +25,9 @@ from schemas.settings import Settings
 from schemas.topics import topic_for
 from schemas.workload import Workload
 from stream_app import opcodes as op
-from stream_app.spans import RecordSpan
 from stream_app.duplicates import DuplicateWindow
 from stream_app.partition_task import PartitionTask
+from stream_app.spans import RecordSpan
 
 ROOM = 20_000  # records of one topic-partition that may wait
 NOW = float("inf")

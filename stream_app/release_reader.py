@@ -5,6 +5,7 @@ Blocking: call it in an executor thread. A release that cannot be loaded stops t
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -22,6 +23,7 @@ from stream_app.plan import Plan
 from stream_app.reference import Reference
 from stream_app.releases import ActiveModel
 
+log = logging.getLogger(__name__)
 Release = tuple[int, ActiveModel]
 DEADLINE_S = 60.0
 
@@ -52,7 +54,7 @@ class ReleaseReader:
         Raises
         ------
         ModelError
-            When a bundle is missing, damaged or of another workload.
+            When a bundle is missing or damaged.
         """
         found: list[Release] = []
         try:
@@ -62,7 +64,8 @@ class ReleaseReader:
                     self._is_at_end |= error.code() == KafkaError._PARTITION_EOF
                     self._complaint = str(error.str())
                 elif message.value() is not None:
-                    found.append(self._load(self.codec.decode(message.value(), "model_release")))
+                    release = self._load(self.codec.decode(message.value(), "model_release"))
+                    found += [] if release is None else [release]
         except (KafkaException, CodecError) as cause:
             raise BrokerError(self.settings.bootstrap, f"topic {self.topic}: {cause}") from cause
         return found
@@ -85,7 +88,8 @@ class ReleaseReader:
                 )
         return found
 
-    def _load(self, record: dict[str, Any]) -> Release:
+    def _load(self, record: dict[str, Any]) -> Release | None:
+        """None when the model is of another version of the workload: that version's own workers score with it."""
         version = str(record["version"])
         try:
             path = released_bundle_dir(self.settings.models_dir, record["path"])
@@ -93,7 +97,8 @@ class ReleaseReader:
         except BundleError as cause:
             raise ModelError(version, str(cause)) from cause
         if bundle.manifest.workload_hash != self.plan.workload.hash:
-            raise ModelError(version, "was trained for another version of the workload")
+            log.warning("model %s was trained for another version of the workload: left out", version)
+            return None
         model = BoosterModel(version, bundle.files, self.plan)
         model.prepare()
         edges = Reference.decode(bundle.files["reference.json"]).edges

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from offline.release import past_releases
 from offline.verifier.decisions import ROW_KINDS
 from schemas.bundle import Bundle, read_bundle, released_bundle_dir
-from schemas.errors import BundleError
 from schemas.settings import Settings
 from schemas.workload import Workload
 
@@ -107,13 +106,13 @@ def load_models(settings: Settings, workload: Workload) -> ModelsByDay:
     Raises
     ------
     BundleError
-        When one is missing, damaged or of another workload.
+        When one is missing or damaged.
     """
     releases: list[tuple[int, Model]] = []
     for record in past_releases(settings, workload):
         path = released_bundle_dir(settings.models_dir, record["path"])
         bundle = read_bundle(path, record["bundle_id"])
         if bundle.manifest.workload_hash != workload.hash:
-            raise BundleError(path, "was trained for another version of the workload")
+            continue  # workers pass over it, too
         releases.append((int(record["activate_day"]), ReleasedModel(bundle)))
     return ModelsByDay(Rule(workload), tuple(releases))

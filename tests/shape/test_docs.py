@@ -33,7 +33,7 @@ MADE_AT_RUN_TIME = {".driftline/demo", ".venv/bin", "demo-summary.json"}
 KEYS = {  # what the table says of the keys; the topics themselves do not know them
     "clock": "`clock`", "drift": "event id", "retrain-signals": "signal id", "model-releases": "version and day",
     "dead-letters": "topic and partition", "state": "row, block or part", "journal": "checkpoint",
-    "summaries": "partition",
+    "summaries": "partition", "probe": "`probe`",
 }  # fmt: skip
 
 
