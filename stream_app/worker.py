@@ -116,6 +116,7 @@ class StreamWorker:
         self.topics = [*names, self.clock]
         self._arrived = asyncio.Event()
         self._is_draining = False
+        self._is_between = False  # our partitions were taken, and new ones not given yet
         self._turn = asyncio.Lock()  # a drain and a new assignment exclude each other
 
     # ---- what the transport asks ----
@@ -143,12 +144,14 @@ class StreamWorker:
             for owned in self.owned.values():
                 owned.is_paused = False
             self.fetched = {tp: self._position(tp) for tp in assigned}
+            self._is_between = False
         return self.fetched
 
     async def settle(self) -> None:
         """Before partitions go to others: finish what is being written and rest until `positions`."""
         if self.owned:
             faults.reach("partition_lost")
+        self._is_between = True
         for owned in list(self.owned.values()):
             await owned.settle()
 
@@ -286,7 +289,7 @@ class StreamWorker:
                 await owned.settle()
                 while not owned.task.is_between_batches:
                     owned.task.step([], None)
-                if owned.task.is_touched:
+                if owned.task.is_touched and not self._is_between:  # else the next owner does it again
                     owned.writing = asyncio.create_task(self._write(partition, owned, owned.checkpointer.take()))
                     await owned.settle()
 

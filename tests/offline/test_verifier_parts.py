@@ -23,8 +23,8 @@ from schemas.registry import FileRegistry
 from schemas.workload import Workload
 from stream_app import opcodes as op
 from stream_app.decode import TopicDecoder
-from stream_app.spans import RecordSpan
 from stream_app.plan import Plan
+from stream_app.spans import RecordSpan
 from tests import oracles
 from tests.lives import tangled_events, with_silences
 from tests.workloads import named_workload
