@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 
 COMMANDS: Final[dict[str, Entry]] = {
     "demo": Entry("driftline.demo:demo", "The whole loop on an embedded broker, on this machine."),
-    "broker": Entry("driftline.broker:broker", "Run the embedded broker in the foreground."),
+    "broker": Entry("driftline.broker:broker", "Run a broker in the foreground: embedded, or Apache Kafka."),
     "workload": Entry("schemas.cli:workload", "Check and show workload files."),
     "topics": Entry("schemas.cli:topics", "Create and list the topics of a workload."),
     "simulate": Entry("producers.cli:simulate", "Simulate customers into topics or files."),

@@ -1,4 +1,7 @@
-"""Every test of this folder runs on each engine, one after the other, with the same assertions."""
+"""Every test of this folder runs on each engine, one after the other, with the same assertions.
+
+What takes many minutes runs with ``DRIFTLINE_PROVE=1`` alone, as `make prove` does.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.broker.engines import ENGINES, Engine, running
+from tests.broker.engines import ENGINES, PROVE, Engine, running
+
+LONG = ("test_group.py", "test_outages.py", "test_broker_errors.py", "worker_ends[embedded")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the long tests to `make prove`."""
+    if PROVE:
+        return
+    skip = pytest.mark.skip(reason="takes long: make prove")
+    for item in items:
+        if item.nodeid.startswith("tests/broker/") and any(name in item.nodeid for name in LONG):
+            item.add_marker(skip)
 
 
 @pytest.fixture(scope="session", params=ENGINES)
