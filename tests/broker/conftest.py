@@ -11,7 +11,7 @@ import pytest
 
 from tests.broker.engines import ENGINES, PROVE, Engine, running
 
-LONG = ("test_group.py", "test_outages.py", "test_broker_errors.py", "worker_ends[embedded")
+LONG = ("test_group.py", "test_outages.py", "test_broker_errors.py", "test_crash.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -55,13 +55,13 @@ def running(name: str) -> Iterator[Engine]:
     """Start an engine; skips the test when this machine cannot, and says what is not proven."""
     if name == "embedded":
         with EmbeddedBroker() as embedded:
-            yield Engine(name, embedded.bootstrap, False, False, False, False, n_disturbances=10)
+            yield Engine(name, embedded.bootstrap, False, False, False, False, n_disturbances=10 if PROVE else 5)
         return
     if lacking := missing():
         unproven = f"needs {' and '.join(lacking)}; NOT PROVEN on Apache Kafka: {', '.join(UNPROVEN)}"
         pytest.fail(unproven) if MUST_HAVE_KAFKA else pytest.skip(unproven)
     with KafkaEngine() as kafka:
-        yield Engine(name, kafka.bootstrap, True, True, True, True, n_disturbances=10 if PROVE else 3)
+        yield Engine(name, kafka.bootstrap, True, True, True, True, n_disturbances=10 if PROVE else 2)
 
 
 UNPROVEN = (
