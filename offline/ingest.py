@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from confluent_kafka import Message
 
 from offline.errors import IngestError
-from offline.topic_reader import OffsetGoneError, read_to_end
+from offline.topic_reader import OffsetGoneError, raw_span, read_to_end
 from schemas.codec import Codec
 from schemas.durations import DAY_MS
 from schemas.errors import CodecError
@@ -126,7 +126,7 @@ class _TopicIngest:
         self._result.n_slices += 1
 
     def _decode(self, partition: int, messages: list[Message]) -> tuple[EventBatch, np.ndarray]:
-        span = _span_of(messages)
+        span = raw_span(messages)
         is_plain = self._is_plain(span, partition)
         plain = [value for value, ok in zip(span.values, is_plain, strict=True) if ok and value]
         records = self._codec.decode_many(self._event_topic.name, plain)
@@ -172,17 +172,6 @@ class _TopicIngest:
             raise CodecError("key_mismatch")
         if partition_of(raw, self._topic.partitions) != partition:
             raise CodecError("misrouted")
-
-
-def _span_of(messages: list[Message]) -> RecordSpan:
-    """Messages as the decoder takes them."""
-    keys = [message.key() for message in messages]
-    return RecordSpan(
-        np.array([message.offset() for message in messages], dtype=np.int64),
-        np.array([message.timestamp()[1] for message in messages], dtype=np.int64),
-        [key.encode() if isinstance(key, str) else key for key in keys],
-        [message.value() for message in messages],
-    )
 
 
 MAX_TIME_MS = 253_370_764_800_000  # year 9999: beyond it a day has no folder name

@@ -5,7 +5,7 @@ An event out of the lake has the bytes and the offset that it had in the topic; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from offline.topic_reader import read_to_end
+from offline.topic_reader import raw_span, read_to_end
 from schemas.batch_codec import BatchEncoder, keys_of
 from schemas.errors import LakeError
 from schemas.events import EventBatch
@@ -30,7 +30,7 @@ EVENTS_AT_ONCE = 20_000
 def topic_spans(settings: Settings, topic: Topic, partition: int, first: int) -> Iterator[RecordSpan]:
     """Records of a partition from offset ``first`` (0: the oldest there is) to its end."""
     for messages in read_to_end(settings, topic, {partition: first}):
-        yield _span(messages)
+        yield raw_span(messages)
 
 
 def lake_spans(lake: Lake, encoder: BatchEncoder, topic: EventTopic, partition: int) -> Iterator[RecordSpan]:
@@ -76,13 +76,3 @@ def read_column(file: Path, name: str) -> pa.ChunkedArray:
         return pq.ParquetFile(file).read(columns=[name], use_threads=False)[name]
     except (OSError, pa.ArrowException, ValueError, KeyError) as cause:
         raise LakeError(file, f"cannot be read: {cause}") from cause
-
-
-def _span(messages: Sequence[Any]) -> RecordSpan:
-    keys = [message.key() for message in messages]
-    return RecordSpan(
-        np.array([message.offset() for message in messages], dtype=np.int64),
-        np.array([message.timestamp()[1] for message in messages], dtype=np.int64),
-        [key.encode() if isinstance(key, str) else key for key in keys],
-        [message.value() for message in messages],
-    )

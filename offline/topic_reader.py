@@ -1,15 +1,16 @@
 """Reading topic partitions from an offset to their end, without a consumer group.
 
 The end is where a fetch says it is (``enable.partition.eof``), never ListOffsets, which one broker answers too early.
-One of two modules here that touch confluent_kafka; the other is `topic_writer`.
+The offline side touches confluent_kafka here, in `topic_writer` and, sharing no code, in ``verifier/logs.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
+import numpy as np
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from offline.errors import OfflineError
@@ -17,6 +18,7 @@ from schemas.codec import Codec
 from schemas.errors import BrokerError, TopicError
 from schemas.settings import Settings
 from schemas.topics import Topic
+from stream_app.spans import RecordSpan
 
 POLL_S = 0.1
 MESSAGES_AT_ONCE = 5_000
@@ -82,6 +84,17 @@ def read_records(settings: Settings, topic: Topic, codec: Codec) -> list[dict[st
                 record = codec.decode(message.value(), topic.schema)
                 records.append(record | {"_partition": message.partition(), "_offset": message.offset()})
     return records
+
+
+def raw_span(messages: Sequence[Message]) -> RecordSpan:
+    """Messages of one topic-partition as the decoder takes them."""
+    keys = [message.key() for message in messages]
+    return RecordSpan(
+        np.array([message.offset() for message in messages], dtype=np.int64),
+        np.array([message.timestamp()[1] for message in messages], dtype=np.int64),
+        [key.encode() if isinstance(key, str) else key for key in keys],
+        [message.value() for message in messages],
+    )
 
 
 def _consumer(settings: Settings) -> Consumer:

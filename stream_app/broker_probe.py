@@ -9,17 +9,24 @@ import time
 import uuid
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
+from schemas.errors import BrokerError
 from schemas.settings import Settings
 
 DEADLINE_S = 20.0
+_NOT_THERE = {KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION}
 
 
 def has_transactions(settings: Settings, topic: str) -> bool:
     """Whether ``read_committed`` hides what was aborted on this broker; writes two small records to ``topic``.
 
     Blocking: call it in an executor thread.
+
+    Raises
+    ------
+    BrokerError
+        When the broker gave no answer to go by: a worker must not promise less because of a bad moment.
     """
     name = uuid.uuid4().hex
     producer = Producer(
@@ -32,13 +39,26 @@ def has_transactions(settings: Settings, topic: str) -> bool:
         producer.abort_transaction(DEADLINE_S)
         _write(producer, topic, f"{name}/committed")
         producer.commit_transaction(DEADLINE_S)
-    except (KafkaException, RuntimeError):
-        return False
-    return _first_visible(settings, topic, first, name) == f"{name}/committed"
+        visible = _first_visible(settings, topic, first, name)
+    except KafkaException as cause:
+        error = cause.args[0]
+        if error.code() in _NOT_THERE:
+            return False
+        raise _unknown(settings, error.str()) from cause
+    if visible is None:
+        raise _unknown(settings, f"topic {topic} did not show what was committed")
+    return visible == f"{name}/committed"
+
+
+def _unknown(settings: Settings, why: str) -> BrokerError:
+    return BrokerError(
+        settings.bootstrap,
+        f"cannot tell whether it has transactions ({why}); start again, or choose by DRIFTLINE_DELIVERY=at-least-once",
+    )
 
 
 def _write(producer: Producer, topic: str, content: str) -> int:
-    """Offset of one record in a transaction that stays open."""
+    """Offset of one record in a transaction that stays open; KafkaException when it is not taken."""
     places: list[int] = []
 
     def keep(error: Any, message: Any) -> None:
@@ -49,7 +69,7 @@ def _write(producer: Producer, topic: str, content: str) -> int:
     producer.produce(topic, content.encode(), b"probe", 0, on_delivery=keep)
     producer.flush(DEADLINE_S)
     if not places:
-        raise RuntimeError("the probe was not taken")
+        raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT))
     return places[0]
 
 

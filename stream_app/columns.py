@@ -172,8 +172,9 @@ def columns_of(plan: Plan, batch: EventBatch, offset: Int64s | None = None) -> C
         if field.type == "category":
             columns.values[:, j] = _codes(column, table.categories[table.category_ptr[j] : table.category_ptr[j + 1]])
         else:
-            x = np.asarray(column, np.float64)
-            scale_column(x, table.field_kinds[j], float(field.scale), columns.values[:, j], columns.status)
+            scaled = np.empty(n, np.int64)
+            scale_column(np.array(column, np.float64), table.field_kinds[j], float(field.scale), scaled, columns.status)
+            columns.values[:, j] = scaled
     _refuse(columns, columns.key_len > plan.workload.customer_id_max_bytes, "key_too_long")
     _refuse(columns, columns.key_len == 0, "key_mismatch")
     _refuse(columns, (batch.kind < 0) | (batch.kind >= len(topic.kinds)), "unknown_kind")

@@ -43,7 +43,8 @@ class RecordSpan:
         values, value_len = _joined(self.values)
         value_at = _starts(value_len) + len(keys)
         data = np.frombuffer(keys + values or bytearray(1), np.uint8)
-        return PackedSpan(self.offsets, self.timestamps_ms, data, _starts(key_len), key_len, value_at, value_len)
+        stamps = np.require(self.timestamps_ms, requirements="W")  # writable, as fetched ones are: one compile
+        return PackedSpan(self.offsets, stamps, data, _starts(key_len), key_len, value_at, value_len)
 
 
 @dataclass(eq=False)
