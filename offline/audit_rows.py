@@ -102,8 +102,10 @@ def _merged(chosen: Sequence[Columns]) -> tuple[Columns, Int64s]:
     begins = ends - [len(columns) for columns in chosen]
     whole = Columns.concat(list(chosen))
     order, runs = np.empty(len(whole), np.int64), np.empty((len(whole), 2), np.int64)
-    caught_up = np.ones(len(chosen), np.uint8)
-    n, _, _ = merge_by_known_time(whole.known_time, whole.status, begins, ends, caught_up, NEVER, False, order, runs)
+    n, _, _ = merge_by_known_time(
+        whole.known_time, whole.status, np.zeros(len(whole)), begins, ends, np.full(len(chosen), np.inf),
+        NEVER, 0.0, np.inf, False, order, runs,
+    )  # fmt: skip
     return whole, order[:n]
 
 

@@ -20,6 +20,8 @@ Array = npt.NDArray[Any]
 """An array inside a kernel: its dtype is what the caller passes."""
 Integer = Any
 """A number inside a kernel: int and np.int64 alike, once compiled."""
+Number = Any
+"""The same for float and np.float64."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _HERE = Path(__file__).resolve().parent

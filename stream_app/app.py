@@ -118,7 +118,7 @@ def wire(app: BatchApp, worker: StreamWorker, status_file: Path | None, live_clo
     @app.task  # type: ignore[untyped-decorator]
     async def run() -> None:
         consumer: Any = app.consumer
-        worker.empty_at, worker.log_begin = consumer.caught_up_at, consumer.log_begin
+        worker.empty_at, worker.log_begin = consumer.empty_at, consumer.log_begin
         gc.collect()
         gc.freeze()
         gc.set_threshold(200_000, 50, 1000)
@@ -141,7 +141,7 @@ def wire(app: BatchApp, worker: StreamWorker, status_file: Path | None, live_clo
 
         @app.timer(0.25)  # type: ignore[untyped-decorator]
         async def save_status() -> None:
-            worker.status.save(status_file)
+            await asyncio.to_thread(worker.status.save, status_file)
 
     if live_clock:
         _wire_clock(app, worker)
@@ -276,6 +276,7 @@ def run_worker(
     instance: str | None = None,
 ) -> None:
     """Run a worker until it is told to stop; ``instance`` makes it a static member of the group."""
+    sys.setswitchinterval(0.0005)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     faults.arm(settings.crash_at)

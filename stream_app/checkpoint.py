@@ -136,7 +136,7 @@ class Checkpointer:
             self._journal(),
         )
         self._positions, self._clock_position = list(task.positions), task.clock_position
-        task.runs, task.is_touched = [], False
+        task.runs, task.is_touched, task.oldest, task.n_swept = [], False, None, 0
         return checkpoint
 
     def _summarise(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from schemas.compiled import Array, Integer, compiled
+from schemas.compiled import Array, Integer, Number, compiled
 from stream_app import opcodes as op
 
 
@@ -16,22 +16,27 @@ from stream_app import opcodes as op
 def merge_by_known_time(
     known_time: Array,
     status: Array,
+    arrived: Array,
     begin: Array,
     end: Array,
-    is_caught_up: Array,
+    empty_at: Array,
     clock_ms: Integer,
+    clock_arrived: Number,
+    clock_empty_at: Number,
     is_one_day: Integer,
     order: Array,
     runs: Array,
 ) -> Any:
     """Merge sources by known time, in offset order within a source, ties to the lower source.
 
-    Source s lies at ``[begin[s], end[s])`` of the columns. It never runs ahead of a source that is empty here and not
-    caught up, and stops before the first event known at or after ``clock_ms``, when the next clock record says that.
+    Source s lies at ``[begin[s], end[s])`` of the columns; ``empty_at[s]`` is the newest moment of which it is known
+    that nothing lay behind that. An event that arrived later (``arrived``, by the same clock) never runs ahead of a
+    source that is used up here: records of it may have been written before. It stops before the first event known at
+    or after ``clock_ms``, which the next clock record says, for which the same holds.
     Refused records go first: they have no time. With ``is_one_day`` it stops at the midnight after the first event:
     decisions of a day are settled before its ticks are taken.
-    ``begin`` is moved on. Returns (number of positions in ``order``, number of (source, count) in ``runs``, True when
-    stopped by the clock).
+    ``begin`` is moved on. Returns (number of positions in ``order``, number of (source, count) in ``runs``, whether the
+    clock record is next).
     """
     n = 0
     n_runs = 0
@@ -40,19 +45,19 @@ def merge_by_known_time(
     while True:
         best = -1
         best_time = np.int64(0)
-        waits = False
+        since = np.float64(clock_empty_at)
         for s in range(len(begin)):
             if begin[s] >= end[s]:
-                waits = waits or not is_caught_up[s]
+                since = min(since, empty_at[s])
                 continue
             i = begin[s]
             time = known_time[i] if status[i] < op.REFUSED else np.int64(op.NONE)
             if best < 0 or time < best_time:
                 best, best_time = s, time
-        if best < 0 or (waits and best_time != op.NONE):
-            return n, n_runs, best < 0 and not waits
-        if best_time >= limit:
-            return n, n_runs, not waits and limit == clock_ms
+        if best < 0 or best_time >= limit:
+            return n, n_runs, since >= clock_arrived and (best < 0 or limit == clock_ms)
+        if best_time != op.NONE and arrived[begin[best]] > since:
+            return n, n_runs, False
         if not has_day and best_time != op.NONE:
             limit = min(limit, (best_time // op.DAY_MS + 1) * op.DAY_MS)
             has_day = True

@@ -31,7 +31,9 @@ from stream_app.summary import SummaryBuilder
 
 Int64s = npt.NDArray[np.int64]
 SWEEP_SLOTS = 8192
+LIVE_SWEEP_SLOTS, LIVE_TICKS = 256, 2048  # few enough that events of now wait neither for ticks nor for their bytes
 NO_CLOCK = 2**62
+NEVER = -np.inf
 NO_DAY = -1  # of a clock record that cannot be read: its place is taken, nothing else
 MISROUTED_FEW, MISROUTED_SHARE = 1000, 0.01
 LETTER_BYTES = 4096
@@ -76,6 +78,7 @@ class _Waiting:
 
     columns: Columns
     next_position: int
+    written_ms: int
     arrived_ms: float
 
 
@@ -115,12 +118,15 @@ class PartitionTask:
         self.outputs = Outputs()
         self.runs: list[Int64s] = []
         self.is_touched = False
+        self.oldest: tuple[float, float] | None = None  # written and arrived (ms): of what no checkpoint has yet
+        self.n_swept = 0  # slots since the last checkpoint
         self._pending: list[deque[_Waiting]] = [deque() for _ in range(plan.n_sources)]
         self._spans: list[deque[Span]] = [deque() for _ in range(plan.n_sources)]
         self._refused: dict[tuple[int, int], RefusedRecord] = {}
         self._clocks: deque[tuple[int, int, float, RefusedRecord | None]] = deque()
         self._batch: _Batch | None = None
         self._sweep_at: int | None = None
+        self._is_events_turn = False
 
     # ---- in ----
     def offer(self, source: int, span: Span, next_position: int, arrived_ms: float = 0.0) -> None:
@@ -132,7 +138,7 @@ class PartitionTask:
         self._refused.update({(source, offset): record for offset, record in decoded.refused.items()})
         self._spans[source].append(span)
         self.fetched[source] = next_position
-        self._pending[source].append(_Waiting(decoded.columns, next_position, arrived_ms))
+        self._pending[source].append(_Waiting(decoded.columns, next_position, int(span.timestamps_ms[0]), arrived_ms))
 
     def offer_clock(
         self, day: int, next_position: int, arrived_ms: float = 0.0, refused: RefusedRecord | None = None
@@ -151,77 +157,91 @@ class PartitionTask:
         return self._batch is None
 
     # ---- through ----
-    def step(self, empty_at: Sequence[float | None], clock_empty_at: float | None) -> bool:
+    def step(self, empty_at: Sequence[float | None], clock_empty_at: float | None, is_live: bool = False) -> bool:
         """Do one bounded piece of work; False when there is none.
 
         Parameters
         ----------
         empty_at
-            For each source, when (ms) its log last showed nothing beyond what was offered; None while something lies
-            there.
+            For each source, the newest moment (ms) of which it is known that nothing lay beyond what was offered; None
+            without any.
         clock_empty_at
             The same for the clock.
+        is_live
+            Events go between the ticks of a day, of which few may wait for a checkpoint; else behind them.
         """
         if self._batch is not None:
             self._apply(self._batch)
             return True
-        if self._sweep_at is not None:
-            self._sweep(self._sweep_at)
+        if self._sweep_at is None:
+            return self._merge(empty_at, clock_empty_at)
+        if is_live and (self._is_events_turn or self.waits_for_checkpoint) and self._merge(empty_at, clock_empty_at):
+            self._is_events_turn = False
             return True
-        return self._merge(empty_at, clock_empty_at)
+        if is_live and self.waits_for_checkpoint:
+            return False
+        self._sweep(self._sweep_at, LIVE_SWEEP_SLOTS if is_live else SWEEP_SLOTS)
+        self._is_events_turn = True
+        return True
+
+    @property
+    def waits_for_checkpoint(self) -> bool:
+        """Whether a live stream takes no more ticks before the next one."""
+        return self._sweep_at is not None and self.n_swept >= LIVE_TICKS
 
     def _merge(self, empty_at: Sequence[float | None], clock_empty_at: float | None) -> bool:
         """Start a batch, or take the clock when nothing known before it is missing.
 
-        A source that is empty here counts as caught up only for what arrived before it was last seen empty: what
+        A source that is used up here counts as caught up only for what arrived before it was last seen empty: what
         arrived later may have been written after records of that source that are still on their way.
         """
-        looks = [at for at, pending in zip(empty_at, self._pending, strict=True) if not pending]
-        if not self._clocks:
-            looks.append(clock_empty_at)
-        if any(at is None for at in looks):
+        looks = np.array([NEVER if at is None else at for at in [*empty_at, None if self._clocks else clock_empty_at]])
+        if self._clocks:
+            looks[-1] = np.inf
+        since = looks[[not pending for pending in self._pending] + [True]].min()
+        first = min((pending[0].arrived_ms for pending in self._pending if pending), default=np.inf)
+        if not self._clocks and (first > since or first == np.inf):
             return False
-        bound = min([at for at in looks if at is not None], default=float("inf"))
-        usable = [[w for w in pending if w.arrived_ms <= bound] for pending in self._pending]
-        at_clock = True
-        if any(usable):
-            n, at_clock = self._start_batch(usable)
-            if n:
-                return True
-        elif any(self._pending):
-            return False
-        if at_clock and self._clocks and self._clocks[0][2] <= bound:
+        n, is_clock_next = self._start_batch(looks) if any(self._pending) else (0, self._clocks[0][2] <= since)
+        if n:
+            return True
+        if is_clock_next and self._clocks and self._sweep_at is None:
             self._take_clock()
             return True
         return False
 
-    def _start_batch(self, usable: list[list[_Waiting]]) -> tuple[int, bool]:
-        """(records merged, whether only the clock holds the rest back)."""
-        limit = self._clocks[0][0] * op.DAY_MS if self._clocks else NO_CLOCK
-        parts = [Columns.concat([w.columns for w in waiting]) if waiting else None for waiting in usable]
-        columns = Columns.concat([part for part in parts if part is not None])
-        lengths = np.array([0 if part is None else len(part) for part in parts], np.int64)
+    def _start_batch(self, looks: npt.NDArray[np.float64]) -> tuple[int, bool]:
+        """(records merged, whether the clock record is next)."""
+        clock_ms, clock_arrived = NO_CLOCK, np.inf
+        if self._clocks:
+            clock_ms, clock_arrived = self._clocks[0][0] * op.DAY_MS, self._clocks[0][2]
+        whole = [waiting for pending in self._pending for waiting in pending]
+        columns = Columns.concat([waiting.columns for waiting in whole])
+        arrived = np.repeat([waiting.arrived_ms for waiting in whole], [len(waiting.columns) for waiting in whole])
+        lengths = np.array([self.n_pending(source) for source in range(self.plan.n_sources)], np.int64)
         end = np.cumsum(lengths)
         begin = end - lengths
         first = begin.copy()
-        caught_up = np.array([not pending for pending in self._pending], np.uint8)
         order, runs = np.empty(len(columns), np.int64), np.empty((len(columns), 2), np.int64)
-        n, n_runs, at_clock = merge_by_known_time(
-            columns.known_time, columns.status, begin, end, caught_up, limit, True, order, runs
-        )
+        n, n_runs, is_clock_next = merge_by_known_time(
+            columns.known_time, columns.status, arrived, begin, end, looks[:-1], clock_ms, clock_arrived, looks[-1],
+            True, order, runs,
+        )  # fmt: skip
         if n:
             for source, taken in enumerate((begin - first).tolist()):
                 self._consume(source, taken)
             self.runs.append(runs[:n_runs].copy())
             self._batch = _Batch(columns, order[:n])
             self.is_touched = True
-        return n, at_clock
+        return n, is_clock_next
 
     def _consume(self, source: int, taken: int) -> None:
         """Move a source's position behind the first ``taken`` records that wait."""
         pending = self._pending[source]
         while taken:
             waiting = pending[0]
+            if self.oldest is None or waiting.arrived_ms < self.oldest[1]:
+                self.oldest = (waiting.written_ms, waiting.arrived_ms)
             if taken < len(waiting.columns):
                 waiting.columns = waiting.columns.take(slice(taken, None))
                 self.positions[source] = int(waiting.columns.offset[0])
@@ -239,7 +259,9 @@ class PartitionTask:
         self.is_touched = True
         if day > self.state.clock_day:
             self.state.set_clock(day)
-            self._sweep_at = 0
+            self.summary.open_day(day)
+            self.summary.open_day(self.state.clock_day)
+        self._sweep_at = 0
 
     def _apply(self, batch: _Batch) -> None:
         self.state.begin()
@@ -291,10 +313,11 @@ class PartitionTask:
         detail = f"the key belongs to another of {int(self.state.control[7])} partitions: use the murmur2 partitioner"
         return RefusedRecord(offset, int(span.timestamps_ms[i]), span.key(i), span.value(i), "misrouted", detail)
 
-    def _sweep(self, first: int) -> None:
+    def _sweep(self, first: int, n_slots: int) -> None:
         self.is_touched = True  # a checkpoint may have come since the clock did
         self.state.begin()
-        done = self.state.sweep(first, first + SWEEP_SLOTS)
+        done = self.state.sweep(first, first + n_slots)
+        self.n_swept += done - first
         self.scorer.run(self.state, self.state.due(), self.outputs, self.summary)
         if done < self.state.n_slots:
             self._sweep_at = done
@@ -310,4 +333,8 @@ class PartitionTask:
 
     def resume_sweep(self) -> None:
         """After a restore: the clock day's ticks were not all taken; rows that had theirs are passed over."""
+        self._begin_sweep()
+
+    def _begin_sweep(self) -> None:
+        self.summary.open_day(self.state.clock_day)
         self._sweep_at = 0

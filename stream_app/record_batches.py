@@ -6,15 +6,19 @@ beside its own reader, which goes on checking batches and transactions, and a co
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
+from aiokafka import TopicPartition
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
-from aiokafka.consumer import fetcher
+from aiokafka.consumer import consumer, fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
+from faust.types import TP
 
+from stream_app.ends import Ends
 from stream_app.record_kernel import find_records
 from stream_app.spans import PackedSpan, RecordSpan
 
@@ -58,9 +62,33 @@ class BatchResult(fetcher.FetchResult):  # type: ignore[misc]
         return found
 
 
+class TimedFetcher(fetcher.Fetcher):  # type: ignore[misc]
+    """Knows when each topic-partition was last answered (ms), and where it ended when it was asked for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.ends, self.answered_ms = Ends(), dict[TP, float]()
+        super().__init__(*args, **kwargs)
+
+    async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> bool:
+        asked_ms = time.time() * 1000
+        tps = [TopicPartition(topic, part[0]) for topic, partitions in request.topics for part in partitions]
+        for tp in tps:
+            assignment.state_value(tp).timestamp = None  # whoever has one below was answered, without an error
+        needs_wakeup: bool = await super()._proc_fetch_request(assignment, node_id, request)
+        now_ms = time.time() * 1000
+        for tp in tps if assignment.active else []:
+            state = assignment.state_value(tp)
+            if state.timestamp is not None:
+                stable = -1 if state.lso is None else state.lso
+                self.ends.note(TP(*tp), stable if stable >= 0 else state.highwater, asked_ms)
+                self.answered_ms[TP(*tp)] = now_ms
+        return needs_wakeup
+
+
 def install() -> None:
-    """Let aiokafka's fetcher keep raw bytes and hand over spans; for consumers that are started afterwards."""
+    """Let aiokafka keep raw bytes, hand over spans and note times; for consumers that are started afterwards."""
     fetcher.MemoryRecords, fetcher.FetchResult = RawRecords, BatchResult
+    consumer.Fetcher = TimedFetcher
 
 
 def unpack(records: Any) -> tuple[PackedSpan, int]:

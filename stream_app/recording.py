@@ -131,10 +131,10 @@ class Recorder:
         begins = ends - [len(part) for part in parts]
         columns = Columns.concat(parts)
         order, runs = np.empty(len(columns), np.int64), np.empty((len(columns), 2), np.int64)
-        caught_up = np.ones(len(parts), np.uint8)
         n, _, _ = merge_by_known_time(
-            columns.known_time, columns.status, begins, ends, caught_up, end_ms, False, order, runs
-        )
+            columns.known_time, columns.status, np.zeros(len(columns)), begins, ends, np.full(len(parts), np.inf),
+            end_ms, 0.0, np.inf, False, order, runs,
+        )  # fmt: skip
         for part, begin, end in zip(parts, begins.tolist(), ends.tolist(), strict=True):
             self._waiting[int(part.source[0])] = (
                 [part.take(slice(len(part) - (end - begin), None))] if begin < end else []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stream_app.releases import ModelSchedule
+from stream_app.stages import Stages
 
 if TYPE_CHECKING:
     from stream_app.worker import Owned
@@ -26,6 +27,7 @@ class Status:
     last_checkpoint_s: float | None = None
     n_checkpoints: int = 0
     state_bytes_written: int = 0
+    stages: Stages = field(default_factory=Stages)
     content: dict[str, Any] = field(default_factory=dict)
     _in_at_first: dict[int, int] = field(default_factory=dict)
     _applied_before: int = 0
@@ -89,6 +91,7 @@ class Status:
             "checkpoints": self.n_checkpoints,
             "state_bytes_written": self.state_bytes_written,
             "state_bytes_dirty": sum(o.checkpointer.n_bytes_dirty for o in owned.values()),
+            "stages_ms": self.stages.content(),
             "row_bytes": tasks[0].state.row_bytes if tasks else 0,
         }
 

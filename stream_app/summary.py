@@ -33,6 +33,8 @@ class SummaryBuilder:
         self._n_features = plan.n_features
         self.step: int | None = None
         self._open = self._empty_step()
+        self._ended: list[tuple[int, Int64s]] = []  # steps that wait for the ticks of an open day
+        self._is_day_open = False
         self._scored: dict[int, Int64s] = {}  # step -> number of scores and their sum in millionths
         self._done: list[dict[str, Any]] = []
         self._days: dict[tuple[int, str], dict[str, Any]] = {}
@@ -68,14 +70,21 @@ class SummaryBuilder:
             self._open[width:] += refused[row]
 
     def _advance(self, step: int) -> None:
-        """Close the open step when a later one begins."""
+        """End the open step when a later one begins."""
         if self.step is not None and step > self.step:
-            scored = [number for number in self._scored if number <= self.step]
-            sums = np.sum([self._scored.pop(number) for number in scored], axis=0) if scored else np.zeros(2, np.int64)
-            if self._open.any() or sums.any():
-                self._done.append(self._step_record(self.step, self._open, sums))
-                self._open = self._empty_step()
+            self._ended.append((self.step, self._open))
+            self._open = self._empty_step()
+            if not self._is_day_open:
+                self._close_steps()
         self.step = step if self.step is None else max(step, self.step)
+
+    def _close_steps(self) -> None:
+        for step, numbers in self._ended:
+            scored = [number for number in self._scored if number <= step]
+            sums = np.sum([self._scored.pop(number) for number in scored], axis=0) if scored else np.zeros(2, np.int64)
+            if numbers.any() or sums.any():
+                self._done.append(self._step_record(step, numbers, sums))
+        self._ended = []
 
     def _step_record(self, step: int, numbers: Int64s, scores: Int64s) -> dict[str, Any]:
         cuts = np.cumsum([self._n_kinds, self._n_values, self._n_values, self._n_values])
@@ -123,10 +132,16 @@ class SummaryBuilder:
             counts = self._outcomes.setdefault((day, version_of(day)), np.zeros((2, op.SCORE_BINS), np.int64))
             np.add.at(counts, (mine[:, 2], mine[:, 1]), 1)
 
-    def close_day(self, day: int) -> None:
-        """All ticks up to ``day`` are in; its 00:00 closes every earlier step too."""
-        self._closed_days = max(self._closed_days, day)
+    def open_day(self, day: int) -> None:
+        """A day's 00:00 closes every earlier step; its ticks begin, and no other step closes before `close_day`."""
         self._advance(day * op.DAY_MS // self.step_ms)
+        self._is_day_open = True
+
+    def close_day(self, day: int) -> None:
+        """All ticks up to ``day`` are in."""
+        self._is_day_open = False
+        self._closed_days = max(self._closed_days, day)
+        self._close_steps()
 
     def take(self) -> dict[str, Any] | None:
         """What is complete, without partition and number; None when there is nothing new."""
@@ -136,7 +151,7 @@ class SummaryBuilder:
             return None
         record = {
             "through_day": self._closed_days,
-            "through_ms": (self.step or 0) * self.step_ms,
+            "through_ms": (self._ended[0][0] if self._ended else self.step or 0) * self.step_ms,
             "steps": self._done,
             "days": [self._day_record(key) for key in days],
             "outcomes": [self._outcome_record(key) for key in settled],
@@ -164,12 +179,14 @@ class SummaryBuilder:
         scored = [[step, *sums.tolist()] for step, sums in self._scored.items()]
         return {
             "step": self.step, "open": self._open.tolist(), "scored": scored, "days": days, "closed": self._closed_days,
+            "ended": [[step, numbers.tolist()] for step, numbers in self._ended],
         }  # fmt: skip
 
     def restore(self, snapshot: dict[str, Any]) -> None:
         """Go on from a `snapshot` taken after `take`."""
         self.step, self._closed_days = snapshot["step"], snapshot["closed"]
         self._open = np.array(snapshot["open"], np.int64)
+        self._ended = [(step, np.array(numbers, np.int64)) for step, numbers in snapshot["ended"]]
         self._scored = {step: np.array(sums, np.int64) for step, *sums in snapshot["scored"]}
         self._done, self._outcomes = [], {}
         self._days = {

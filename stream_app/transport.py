@@ -25,7 +25,8 @@ from stream_app import record_batches
 from stream_app.spans import Span
 
 log = logging.getLogger(__name__)
-FETCH_MAX_WAIT_MS = 20  # Faust's 1,500 ms lets caught-up partitions stall busy ones: one fetch is in flight per broker
+FETCH_MAX_WAIT_MS = 10  # Faust's 1,500 ms lets caught-up partitions stall busy ones: one fetch is in flight per broker
+FETCH_MIN_BYTES = 16_384  # of all partitions together: without it a trickle makes a fetch of each of its records
 
 
 class FetchedBatch:
@@ -56,7 +57,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         record_batches.install()
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        consumer._fetch_max_wait_ms, consumer._fetch_min_bytes = FETCH_MAX_WAIT_MS, FETCH_MIN_BYTES
         consumer._isolation_level = "read_committed"
         return consumer
 
@@ -127,14 +128,16 @@ class BatchConsumer(driver.Consumer):
         except KafkaError as error:
             cast(Any, self.app).stop_process(BrokerError(self._bootstrap, f"a fetch failed ({error})"))
             raise
-        arrived_ms = time.time() * 1000
+        now_ms, times = time.time() * 1000, self._times()
         reached = {tp: self._reached(tp) for tp in active}  # nothing is taken from the consumer before the next call
         self.reached |= {tp: at for tp, at in reached.items() if at is not None and tp not in (fetched or {})}
         for tp, span in cast(Mapping[TP, Span], fetched or {}).items():
             if self.should_stop or not self.flow_active or self.app.consumer_generation_id != generation:
                 return
             if len(span):
-                message = self._message(TP(*tp), span, arrived_ms)
+                message = self._message(
+                    TP(*tp), span, now_ms if times is None else times.answered_ms.get(TP(*tp), now_ms)
+                )
                 self.reached[TP(*tp)] = reached.get(TP(*tp)) or self.next_position[TP(*tp)]
                 yield tp, message
 
@@ -151,16 +154,17 @@ class BatchConsumer(driver.Consumer):
             generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 
-    def caught_up_at(self, tp: TP, position: int) -> float | None:
-        """When (ms) a fetch last showed that nothing lies at or behind ``position``; None while something does.
-
-        What was fetched but has not reached its owner yet, on its way through the stream, lies behind it.
-        """
-        fetched = self._fetched(tp)
-        if fetched is None or self.next_position.get(tp) != position:
+    def empty_at(self, tp: TP, position: int) -> float | None:
+        """When (ms) a fetch was sent that showed nothing at or behind ``position``; None when none is known to have."""
+        times = self._times()
+        if times is None:
             return None
-        end, at = fetched.lso if (fetched.lso or -1) >= 0 else fetched.highwater, fetched.timestamp
-        return None if end is None or at is None or self.reached[tp] < end else float(at)
+        is_whole = self.next_position.get(tp) == position  # and marks of transactions lie behind it, but no records
+        return times.ends.empty_at(tp, self.reached[tp] if is_whole else position)
+
+    def _times(self) -> record_batches.TimedFetcher | None:
+        consumer = self._thread._consumer
+        return None if consumer is None else consumer._fetcher
 
     def _fetched(self, tp: TP) -> Any:
         """What aiokafka knows of a partition; None while it is not assigned."""

@@ -43,7 +43,10 @@ log = logging.getLogger(__name__)
 ROOM = 20_000  # records of one topic-partition that may wait here
 IDLE_S = 0.004
 NOT_OURS = -1  # somebody may have written between: restore at the next assignment
-REST = 2.0  # times as long as a checkpoint took is none taken: under full load, events come first
+LIVE_MS = 1_000.0  # a partition whose newest record arrived within it is live: its alerts are waited for
+GATHER_S = 0.02  # between two merges of a live partition: a batch costs the same with one event and with fifty
+BREATH_S = 0.004  # between ticks, in which records of now come in
+REST = 2.0  # times as long as a checkpoint took is none taken while there is something to catch up with
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,9 @@ class Owned:
     next_checkpoint_at: float = 0.0
     writing: asyncio.Task[None] | None = None
     is_paused: bool = False
+    is_live: bool = False
+    next_merge_at: float = 0.0
+    merged_ms: float = 0.0  # when the oldest event that no checkpoint has yet was merged
 
     async def settle(self) -> None:
         """Take no more steps and wait for the checkpoint that is being written: never two writers at a time."""
@@ -202,6 +208,7 @@ class StreamWorker:
         if self.owned.get(partition) is not owned or self.fetched.get(tp) != expected:
             return  # the partition was given anew meanwhile: the records come again
         self.fetched[tp] = batch.end
+        owned.is_live = batch.arrived_ms - float(span.timestamps_ms[-1]) < LIVE_MS
         faults.reach("after_read")
         if topic == self.clock:
             self._offer_clock(owned.task, span, batch)
@@ -236,12 +243,28 @@ class StreamWorker:
             for partition, owned in list(self.owned.items()):
                 if owned.is_paused or self._is_draining:
                     continue
-                busy |= owned.task.step(*self._empty_at(partition))
+                n_swept = owned.task.n_swept
+                busy |= self._step(partition, owned)
+                is_pacing = owned.is_live and owned.task.n_swept > n_swept
                 self._checkpoint_if_due(partition, owned)
-                await asyncio.sleep(0)
+                await asyncio.sleep(BREATH_S if is_pacing else 0)
             self.status.update(self.owned, self.schedule)
             if not busy:
                 await self._wait()
+
+    def _step(self, partition: int, owned: Owned) -> bool:
+        """One step of a task; what comes to a live partition is gathered a moment before it is merged."""
+        task, now = owned.task, time.monotonic()
+        is_gathering = owned.is_live and task.is_between_batches and not task.is_sweeping
+        if is_gathering and now < owned.next_merge_at:
+            return False
+        had_none = task.oldest is None
+        did = task.step(*self._empty_at(partition), owned.is_live)
+        if had_none and task.oldest is not None:
+            owned.merged_ms = time.time() * 1000
+        if not task.is_between_batches:
+            owned.next_merge_at = now + GATHER_S
+        return did
 
     async def _wait(self) -> None:
         self._arrived.clear()
@@ -263,11 +286,14 @@ class StreamWorker:
         if owned.writing is not None and owned.writing.done():
             owned.writing.result()
             owned.writing = None
-        is_due = time.monotonic() >= owned.next_checkpoint_at
+        is_due = time.monotonic() >= owned.next_checkpoint_at or (owned.is_live and owned.task.waits_for_checkpoint)
         if is_due and owned.writing is None and owned.task.is_touched and owned.task.is_between_batches:
-            owned.writing = asyncio.create_task(self._write(partition, owned, owned.checkpointer.take()))
+            waited = None if owned.task.oldest is None else (*owned.task.oldest, owned.merged_ms, time.time() * 1000)
+            owned.writing = asyncio.create_task(self._write(partition, owned, owned.checkpointer.take(), waited))
 
-    async def _write(self, partition: int, owned: Owned, checkpoint: Checkpoint) -> None:
+    async def _write(
+        self, partition: int, owned: Owned, checkpoint: Checkpoint, waited: tuple[float, ...] | None = None
+    ) -> None:
         began = time.monotonic()
         name = b"%d/%d" % (checkpoint.incarnation, checkpoint.number)
         checkpoint.outputs.append(OutputBlock.of(self.journal, [(name, checkpoint.journal)]))
@@ -276,7 +302,10 @@ class StreamWorker:
         is_alone = end - owned.state_end in (len(records), len(records) + 1)  # one more: the mark of a transaction
         owned.state_end = end if is_alone else NOT_OURS
         now = time.monotonic()
-        owned.next_checkpoint_at = max(began + self.options.checkpoint_s, now + REST * (now - began))
+        rest_s = 0.0 if owned.is_live else REST * (now - began)
+        owned.next_checkpoint_at = max(began + self.options.checkpoint_s, now + rest_s)
+        if waited is not None:
+            self.status.stages.note(*waited, time.time() * 1000)
         faults.reach("after_commit")
         self.status.wrote(sum(len(value) for key, value in records if key[:1] in (b"b", b"r")))
 

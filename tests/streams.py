@@ -91,7 +91,7 @@ class Driver:
         self, logs: Logs, task: PartitionTask, seed: int = 0, longest_span: int = 700, found: Restored | None = None
     ) -> None:
         self.logs, self.task = logs, task
-        self.random = np.random.default_rng(seed)
+        self.random, self.moods = np.random.default_rng(seed), np.random.default_rng(seed + 1)
         self.longest_span = longest_span
         self.fetched = list(task.positions)
         self.clock_fetched = task.clock_position
@@ -136,7 +136,10 @@ class Driver:
         """One step of the task, told truly what is caught up."""
         now = float("inf")
         empty_at = [now if at == len(self._log(s).records) else None for s, at in enumerate(self.fetched)]
-        return self.task.step(empty_at, now if self.clock_fetched == len(self.logs.clock) else None)
+        if self.task.waits_for_checkpoint:
+            self.checkpoint()
+        clock_empty_at = now if self.clock_fetched == len(self.logs.clock) else None
+        return self.task.step(empty_at, clock_empty_at, is_live=bool(self.moods.random() < 0.5))
 
     def checkpoint(self) -> Checkpoint:
         """Take a checkpoint now and publish its outputs."""

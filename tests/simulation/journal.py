@@ -120,8 +120,8 @@ class _Scripted:
         self.script = script
 
     def __call__(
-        self, known: Any, status: Any, begin: Any, end: Any, caught_up: Any, limit: Any, one_day: Any, order: Any,
-        runs: Any,
+        self, known: Any, status: Any, arrived: Any, begin: Any, end: Any, empty_at: Any, clock_ms: Any,
+        clock_arrived: Any, clock_empty_at: Any, one_day: Any, order: Any, runs: Any,
     ) -> tuple[int, int, bool]:  # fmt: skip
         n = 0
         for source, count in self.script:

@@ -251,25 +251,25 @@ async def _no_fence(self: ExactlyOnce, partition: int) -> None:
 _merge = merge_by_known_time
 
 
-def _ahead(known: Any, status: Any, begin: Any, end: Any, caught_up: Any, *rest: Any) -> Any:
-    return _merge(known, status, begin, end, np.ones_like(caught_up), *rest)
+def _ahead(known: Any, status: Any, arrived: Any, *rest: Any) -> Any:
+    return _merge(known, status, np.full_like(arrived, -np.inf), *rest)
 
 
 _step = PartitionTask.step
 
 
-def _never_waiting(self: PartitionTask, empty_at: Sequence[float | None], clock_empty_at: float | None) -> bool:
+def _never_waiting(
+    self: PartitionTask, empty_at: Sequence[float | None], clock_empty_at: float | None, is_live: bool = False
+) -> bool:
     """A source that shows nothing now counts as caught up."""
-    return _step(self, [float("inf")] * len(empty_at), float("inf"))
+    return _step(self, [float("inf")] * len(empty_at), float("inf"), is_live)
 
 
-def _by_arrival(
-    known: Any, status: Any, begin: Any, end: Any, caught_up: Any, limit: Any, one_day: Any, order: Any, runs: Any
-) -> Any:
+def _by_arrival(known: Any, status: Any, arrived: Any, begin: Any, end: Any, empty_at: Any, *rest: Any) -> Any:
     """Ties go to the source of which more has arrived."""
-    sources = np.argsort(begin - end, kind="stable")
-    swapped_begin, swapped_runs = begin[sources], runs
-    found = _merge(known, status, swapped_begin, end[sources], caught_up[sources], limit, one_day, order, swapped_runs)
+    sources, runs = np.argsort(begin - end, kind="stable"), rest[-1]
+    swapped_begin = begin[sources]
+    found = _merge(known, status, arrived, swapped_begin, end[sources], empty_at[sources], *rest)
     begin[sources] = swapped_begin
     runs[: found[1], 0] = sources[runs[: found[1], 0]]
     return found

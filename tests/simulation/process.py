@@ -13,6 +13,7 @@ from faust.types import TP
 
 from stream_app import faults
 from stream_app.delivery import AtLeastOnce
+from stream_app.ends import Ends
 from stream_app.errors import FencedStop
 from stream_app.spans import RecordSpan
 from stream_app.transactions import ExactlyOnce
@@ -35,14 +36,14 @@ class Consumer:
         self.process, self.world = process, process.world
         self.next_position: dict[TP, int] = {}
         self.reached: dict[TP, int] = {}
-        self.seen: dict[TP, tuple[int, float]] = {}  # last stable offset, and when
+        self.ends = Ends()
         self.queue: deque[tuple[TP, FetchedBatch]] = deque()
         self.late: list[tuple[TP, FetchedBatch]] = []
         self.arrived = asyncio.Event()
         self.generation, self.is_active = 0, False
 
     def assign(self, positions: dict[TP, int]) -> None:
-        self.next_position, self.reached, self.seen = dict(positions), dict(positions), {}
+        self.next_position, self.reached = dict(positions), dict(positions)
         self.queue += self.late
         self.late = []
         self.arrived.set()
@@ -85,13 +86,12 @@ class Consumer:
             batch = FetchedBatch(span_of(records), begin, self.next_position[tp], self.world.now_ms())
             self.queue.append((tp, batch))
             self.arrived.set()
-        self.reached[tp], self.seen[tp] = scanned, (stable, at_ms)
+        self.reached[tp] = scanned
+        self.ends.note(tp, stable, at_ms)
 
-    def caught_up_at(self, tp: TP, position: int) -> float | None:
-        if self.next_position.get(tp) != position or tp not in self.seen:
-            return None
-        stable, at_ms = self.seen[tp]
-        return at_ms if self.reached[tp] >= stable else None
+    def empty_at(self, tp: TP, position: int) -> float | None:
+        is_whole = self.next_position.get(tp) == position
+        return self.ends.empty_at(tp, self.reached[tp] if is_whole else position)
 
     async def log_begin(self, tp: TP) -> int:
         await asyncio.sleep(self.world.draw.random() * self.world.draw.choice((0.002, 0.002, 0.1)))
@@ -137,7 +137,7 @@ class Process:
         return worker
 
     def start(self) -> None:
-        self.worker.empty_at, self.worker.log_begin = self.consumer.caught_up_at, self.consumer.log_begin
+        self.worker.empty_at, self.worker.log_begin = self.consumer.empty_at, self.consumer.log_begin
         for work in (self.worker.run, self.consumer.fetch, self.consumer.deliver, self._obey):
             self.spawn(work)
 

@@ -200,6 +200,7 @@ def simulated(world: World) -> Iterator[None]:
         (worker, "FileRegistry", SimpleNamespace(for_workload=lambda workload: None)),
         (worker, "Codec", lambda registry: world.events.codec),
         (worker, "IDLE_S", 0.01),
+        (worker, "LIVE_MS", world.draw.choice((float("inf"), -float("inf")))),
         (stream_app.faults, "hook", world.chaos.reach),
         *small(),
     ]
@@ -215,5 +216,7 @@ def small() -> list[tuple[Any, str, Any]]:
     return [
         (stream_app.state, "ROWS_AT_ONCE", 12),
         (stream_app.partition_task, "SWEEP_SLOTS", 4),
+        (stream_app.partition_task, "LIVE_SWEEP_SLOTS", 3),
+        (stream_app.partition_task, "LIVE_TICKS", 8),
         (init, "__kwdefaults__", (init.__kwdefaults__ or {}) | {"capacity": 32}),
     ]

@@ -157,6 +157,7 @@ def test_refused_records_count_in_the_newest_step_and_never_move_it() -> None:
     summary.events(columns, np.array([0]))
     assert summary.take() is None
     summary.events(columns, np.array([1, 2, 3, 4, 5]))
+    summary.open_day(1)
     summary.close_day(1)
 
     record = summary.take()
