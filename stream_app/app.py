@@ -13,6 +13,7 @@ import os
 import signal as signals
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from stream_app.worker import StreamWorker, WorkerOptions
 
 log = logging.getLogger(__name__)
 EXIT_UNEXPECTED = 70
+N_THREADS = 64  # they wait for the broker: one for each checkpoint that is being written, and some
+SWITCH_S = 0.0005  # between threads, of which several stand between a record and its alert
 
 
 def application(worker: StreamWorker) -> str:
@@ -276,9 +279,10 @@ def run_worker(
     instance: str | None = None,
 ) -> None:
     """Run a worker until it is told to stop; ``instance`` makes it a static member of the group."""
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(SWITCH_S)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    loop.set_default_executor(ThreadPoolExecutor(N_THREADS, "driftline"))
     faults.arm(settings.crash_at)
     worker = StreamWorker(settings, workload, options)
     releases = ReleaseReader(settings, worker.plan, worker.codec)

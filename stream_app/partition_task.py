@@ -31,7 +31,7 @@ from stream_app.summary import SummaryBuilder
 
 Int64s = npt.NDArray[np.int64]
 SWEEP_SLOTS = 8192
-LIVE_SWEEP_SLOTS, LIVE_TICKS = 256, 2048  # few enough that events of now wait neither for ticks nor for their bytes
+LIVE_SWEEP_SLOTS, LIVE_TICKS = 256, 1024  # few enough that events of now wait neither for ticks nor for their bytes
 NO_CLOCK = 2**62
 NEVER = -np.inf
 NO_DAY = -1  # of a clock record that cannot be read: its place is taken, nothing else
@@ -126,7 +126,6 @@ class PartitionTask:
         self._clocks: deque[tuple[int, int, float, RefusedRecord | None]] = deque()
         self._batch: _Batch | None = None
         self._sweep_at: int | None = None
-        self._is_events_turn = False
 
     # ---- in ----
     def offer(self, source: int, span: Span, next_position: int, arrived_ms: float = 0.0) -> None:
@@ -168,25 +167,26 @@ class PartitionTask:
         clock_empty_at
             The same for the clock.
         is_live
-            Events go between the ticks of a day, of which few may wait for a checkpoint; else behind them.
+            Ticks are left to `sweep_some`, so that events go between them; else they come before the next event.
         """
         if self._batch is not None:
             self._apply(self._batch)
             return True
-        if self._sweep_at is None:
-            return self._merge(empty_at, clock_empty_at)
-        if is_live and (self._is_events_turn or self.waits_for_checkpoint) and self._merge(empty_at, clock_empty_at):
-            self._is_events_turn = False
+        if self._sweep_at is not None and not is_live:
+            self._sweep(self._sweep_at, SWEEP_SLOTS)
             return True
-        if is_live and self.waits_for_checkpoint:
+        return self._merge(empty_at, clock_empty_at)
+
+    def sweep_some(self) -> bool:
+        """Take a few ticks of an open day, between batches; False when none are left, or many wait for a checkpoint."""
+        if self._batch is not None or self._sweep_at is None or self.waits_for_checkpoint:
             return False
-        self._sweep(self._sweep_at, LIVE_SWEEP_SLOTS if is_live else SWEEP_SLOTS)
-        self._is_events_turn = True
+        self._sweep(self._sweep_at, LIVE_SWEEP_SLOTS)
         return True
 
     @property
     def waits_for_checkpoint(self) -> bool:
-        """Whether a live stream takes no more ticks before the next one."""
+        """Whether `sweep_some` takes no more ticks before the next one."""
         return self._sweep_at is not None and self.n_swept >= LIVE_TICKS
 
     def _merge(self, empty_at: Sequence[float | None], clock_empty_at: float | None) -> bool:

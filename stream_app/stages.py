@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-N_KEPT = 2_000
+N_KEPT = 500
 STAGES = ("fetch", "merge", "hold", "commit")
 
 

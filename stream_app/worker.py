@@ -23,7 +23,7 @@ from schemas.settings import Settings
 from schemas.topics import topic_for
 from schemas.workload import Workload
 from stream_app import faults
-from stream_app.checkpoint import Checkpoint, Checkpointer, Restored, restore
+from stream_app.checkpoint import Checkpoint, Checkpointer, Record, Restored, restore
 from stream_app.decode import RefusedRecord
 from stream_app.delivery import AtLeastOnce, Delivery
 from stream_app.errors import AssignmentStop, ContinuityStop
@@ -44,8 +44,8 @@ ROOM = 20_000  # records of one topic-partition that may wait here
 IDLE_S = 0.004
 NOT_OURS = -1  # somebody may have written between: restore at the next assignment
 LIVE_MS = 1_000.0  # a partition whose newest record arrived within it is live: its alerts are waited for
-GATHER_S = 0.02  # between two merges of a live partition: a batch costs the same with one event and with fifty
-BREATH_S = 0.004  # between ticks, in which records of now come in
+GATHER_S = 0.01  # between two merges of a live partition: a batch costs the same with one event and with fifty
+BREATH_S = 0.015  # between ticks, in which records of now come in
 REST = 2.0  # times as long as a checkpoint took is none taken while there is something to catch up with
 
 
@@ -88,6 +88,12 @@ class Owned:
         if self.writing is not None:
             await self.writing
             self.writing = None
+
+
+def _encode(checkpoint: Checkpoint, with_outputs: bool) -> tuple[list[Record], int]:
+    """(records, bytes of rows in them)."""
+    records = checkpoint.encode(with_outputs)
+    return records, sum(len(value) for key, value in records if key[:1] in (b"b", b"r"))
 
 
 class StreamWorker:
@@ -243,20 +249,24 @@ class StreamWorker:
             for partition, owned in list(self.owned.items()):
                 if owned.is_paused or self._is_draining:
                     continue
-                n_swept = owned.task.n_swept
                 busy |= self._step(partition, owned)
-                is_pacing = owned.is_live and owned.task.n_swept > n_swept
                 self._checkpoint_if_due(partition, owned)
-                await asyncio.sleep(BREATH_S if is_pacing else 0)
+                await asyncio.sleep(0)
+            if not self._is_draining and self._sweep_some():
+                busy = True
+                await asyncio.sleep(BREATH_S)
             self.status.update(self.owned, self.schedule)
             if not busy:
                 await self._wait()
 
+    def _sweep_some(self) -> bool:
+        """Some ticks of one live partition: one after the other, so that events of all of them go on."""
+        return any(o.task.sweep_some() for o in self.owned.values() if o.is_live and not o.is_paused)
+
     def _step(self, partition: int, owned: Owned) -> bool:
         """One step of a task; what comes to a live partition is gathered a moment before it is merged."""
         task, now = owned.task, time.monotonic()
-        is_gathering = owned.is_live and task.is_between_batches and not task.is_sweeping
-        if is_gathering and now < owned.next_merge_at:
+        if owned.is_live and task.is_between_batches and now < owned.next_merge_at:
             return False
         had_none = task.oldest is None
         did = task.step(*self._empty_at(partition), owned.is_live)
@@ -297,7 +307,7 @@ class StreamWorker:
         began = time.monotonic()
         name = b"%d/%d" % (checkpoint.incarnation, checkpoint.number)
         checkpoint.outputs.append(OutputBlock.of(self.journal, [(name, checkpoint.journal)]))
-        records = await asyncio.to_thread(checkpoint.encode, self.delivery.carries_outputs)
+        records, n_bytes = await asyncio.to_thread(_encode, checkpoint, self.delivery.carries_outputs)
         end = await self.delivery.commit(partition, records, checkpoint.outputs)
         is_alone = end - owned.state_end in (len(records), len(records) + 1)  # one more: the mark of a transaction
         owned.state_end = end if is_alone else NOT_OURS
@@ -307,7 +317,7 @@ class StreamWorker:
         if waited is not None:
             self.status.stages.note(*waited, time.time() * 1000)
         faults.reach("after_commit")
-        self.status.wrote(sum(len(value) for key, value in records if key[:1] in (b"b", b"r")))
+        self.status.wrote(n_bytes)
 
     async def drain(self) -> None:
         """Finish what is open and write a last checkpoint of every partition."""

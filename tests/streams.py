@@ -138,8 +138,11 @@ class Driver:
         empty_at = [now if at == len(self._log(s).records) else None for s, at in enumerate(self.fetched)]
         if self.task.waits_for_checkpoint:
             self.checkpoint()
+        if self.moods.random() < 0.3 and self.task.sweep_some():
+            return True
         clock_empty_at = now if self.clock_fetched == len(self.logs.clock) else None
-        return self.task.step(empty_at, clock_empty_at, is_live=bool(self.moods.random() < 0.5))
+        is_live = bool(self.moods.random() < 0.5)
+        return self.task.step(empty_at, clock_empty_at, is_live) or (is_live and self.task.sweep_some())
 
     def checkpoint(self) -> Checkpoint:
         """Take a checkpoint now and publish its outputs."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.broker.engines import ENGINES, PROVE, Engine, running
 
-LONG = ("test_group.py", "test_outages.py", "test_broker_errors.py", "test_crash.py")
+LONG = ("test_group.py", "test_outages.py", "test_broker_errors.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,7 +20,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     skip = pytest.mark.skip(reason="takes long: make prove")
     for item in items:
-        if item.nodeid.startswith("tests/broker/") and any(name in item.nodeid for name in LONG):
+        is_long = any(name in item.nodeid for name in LONG)
+        if item.nodeid.startswith("tests/broker/") and (
+            is_long or ("test_crash" in item.nodeid and "embedded" in item.nodeid)
+        ):
             item.add_marker(skip)
 
 
