@@ -138,6 +138,7 @@ class Driver:
         empty_at = [now if at == len(self._log(s).records) else None for s, at in enumerate(self.fetched)]
         if self.task.waits_for_checkpoint:
             self.checkpoint()
+            return True
         if self.moods.random() < 0.3 and self.task.sweep_some():
             return True
         clock_empty_at = now if self.clock_fetched == len(self.logs.clock) else None

@@ -58,15 +58,22 @@ def found_again(task: PartitionTask) -> dict[str, Any]:
 @pytest.fixture
 def short_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sweep takes several steps, so that checkpoints fall into it."""
-    monkeypatch.setattr(partition_task, "SWEEP_SLOTS", 3)
+    for name, n_slots in (("SWEEP_SLOTS", 3), ("LIVE_SWEEP_SLOTS", 2), ("LIVE_TICKS", 6)):
+        monkeypatch.setattr(partition_task, name, n_slots)
 
 
 def recorded(name: str, seed: int, share: float = 0.2) -> tuple[Driver, list[dict[str, Any]]]:
     """A whole run, and what the task was at each of its checkpoints."""
     logs = logs_of(name)
     plan = Plan.from_workload(logs.workload)
-    driver, moments = Driver(logs, new_task(plan, schedule=moody(plan)), seed, 40), []
-    take = driver.checkpoint
+    driver = Driver(logs, new_task(plan, schedule=moody(plan)), seed, 40)
+    moments = moments_of(driver)
+    return driver.run(checkpoint_share=share), moments
+
+
+def moments_of(driver: Driver) -> list[dict[str, Any]]:
+    """What the task is at each checkpoint from now on."""
+    take, moments = driver.checkpoint, []
 
     def taking() -> Checkpoint:
         checkpoint = take()
@@ -74,7 +81,7 @@ def recorded(name: str, seed: int, share: float = 0.2) -> tuple[Driver, list[dic
         return checkpoint
 
     driver.checkpoint = taking  # type: ignore[method-assign]
-    return driver.run(checkpoint_share=share), moments
+    return moments
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -217,10 +224,8 @@ def test_what_a_replaced_worker_still_writes_is_passed_over(seed: int) -> None:
     shared = [record for checkpoint in first.checkpoints for record in checkpoint.encode()]
     task = new_task(plan)
     second = Driver(logs, task, seed + 50, 60, restore(task, shared, "state"))
-    moments = []
-    for n in range(1, 9):
-        second.run(lambda n=n: len(second.checkpoints) >= n, 0.3)
-        moments.append(moment_of(second.task))
+    moments = moments_of(second)
+    second.run(lambda: len(second.checkpoints) >= 8, 0.3)
     first.run(lambda: len(first.checkpoints) >= 21, 0.3)
     late = [record for checkpoint in first.checkpoints[15:] for record in checkpoint.encode()]
     own = [(n, record) for n, checkpoint in enumerate(second.checkpoints) for record in checkpoint.encode()]

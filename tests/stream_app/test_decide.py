@@ -199,6 +199,11 @@ def test_an_episode_opens_once_and_closes_once(name: str) -> None:
     assert (counts.opened, counts.closed) == tuple(sum(a["status"] == s for a in alerts) for s in ("opened", "closed"))
 
 
+def by_customer(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In each customer's order: events of others may go between the ticks of a day."""
+    return sorted(alerts, key=lambda alert: str(alert["customer_id"]))
+
+
 def test_an_alert_closes_when_the_customer_leaves() -> None:
     """At the event that ends the contract, or at the tick after it ran out in silence; nobody stays open for ever."""
     for name in ("subscription_churn", "lapse", "silence"):
@@ -226,7 +231,8 @@ def test_before_live_from_alerts_are_silent_and_counted() -> None:
     late = Driver(logs, new_task(plan, schedule=moody(plan), live_from_ms=live_from), 2).run()
 
     spoken = {a["alert_id"] for a in alerts_of(whole) if a["status"] == "opened" and a["as_of_ms"] >= live_from}
-    assert alerts_of(late) == [alert for alert in alerts_of(whole) if alert["alert_id"] in spoken]
+    expected = [alert for alert in alerts_of(whole) if alert["alert_id"] in spoken]
+    assert by_customer(alerts_of(late)) == by_customer(expected)
     opened = sum(alert["status"] == "opened" for alert in alerts_of(whole))
     assert late.task.scorer.alerts.silent == opened - len(spoken) > 0
     assert sorted(map(bytes, late.task.state.rows)) == sorted(map(bytes, whole.task.state.rows))
@@ -240,12 +246,14 @@ def test_a_replay_of_the_journal_takes_the_same_decisions(name: str) -> None:
     logs = Logs(workload).write(tangled_events(workload, 300, 10, 5, days=45))
     driver = Driver(logs, new_task(plan, schedule=moody(plan)), 5, longest_span=30)
     step = driver.task.step
-    driver.task.step = lambda empty_at, clock: step([0.0] * len(empty_at), 0.0)  # type: ignore[method-assign]
+    driver.task.step = lambda empty_at, clock, is_live: step([0.0] * len(empty_at), 0.0, is_live)  # type: ignore[method-assign]
     driver.run()  # whatever is there is taken at once: ticks come early, events late
     twin = replay(logs, new_task(plan, schedule=moody(plan)), [c.journal for c in driver.checkpoints])
-    assert np.array_equal(twin.task.state.rows, driver.task.state.rows)
-    for topic in ("alerts", "scores"):
-        assert twin.records(topic) == driver.records(topic)
+    assert sorted(map(bytes, twin.task.state.rows)) == sorted(map(bytes, driver.task.state.rows))
+    for topic in ("alerts", "scores"):  # events may go between the ticks of a day
+        assert sorted(twin.records(topic), key=lambda record: record[0]) == sorted(
+            driver.records(topic), key=lambda record: record[0]
+        )
     orderly = Driver(logs, new_task(plan, schedule=moody(plan)), 6).run()
     assert orderly.records("alerts") != driver.records("alerts")
     assert orderly.task.state.event_part() == driver.task.state.event_part()
