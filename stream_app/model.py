@@ -146,9 +146,9 @@ class BoosterModel:
         """Calibrated probability (n,)."""
         return calibrated(self.margin(x), self.slope[kinds], self.intercept[kinds])
 
-    def prepare(self) -> None:
-        """Read what explanations need now, and not when the first alert opens."""
-        self.paths  # noqa: B018
+    def prepare(self) -> bool:
+        """Read what explanations need now, and not when the first alert opens; whether they are compiled."""
+        return self.paths is not None
 
     def explain(self, x: Floats32, n: int) -> list[list[Reason]]:
         """Reasons by TreeSHAP contributions, compiled where the trees are."""

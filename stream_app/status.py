@@ -14,7 +14,7 @@ from stream_app.releases import ModelSchedule
 from stream_app.stages import Stages
 
 if TYPE_CHECKING:
-    from stream_app.worker import Owned
+    from stream_app.owned import Owned
 
 
 @dataclass

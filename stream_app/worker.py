@@ -29,6 +29,7 @@ from stream_app.delivery import AtLeastOnce, Delivery
 from stream_app.errors import AssignmentStop, ContinuityStop
 from stream_app.model import RuleModel
 from stream_app.outputs import OutputBlock
+from stream_app.owned import Owned
 from stream_app.partition_task import NO_DAY, PartitionTask
 from stream_app.plan import Plan
 from stream_app.publisher import Publisher
@@ -43,10 +44,7 @@ log = logging.getLogger(__name__)
 ROOM = 20_000  # records of one topic-partition that may wait here
 IDLE_S = 0.004
 NOT_OURS = -1  # somebody may have written between: restore at the next assignment
-LIVE_MS = 1_000.0  # a partition whose newest record arrived within it is live: its alerts are waited for
-GATHER_S = 0.01  # between two merges of a live partition: a batch costs the same with one event and with fifty
 BREATH_S = 0.015  # between ticks, in which records of now come in
-REST = 2.0  # times as long as a checkpoint took is none taken while there is something to catch up with
 
 
 @dataclass(frozen=True)
@@ -66,28 +64,6 @@ class WorkerOptions:
     checkpoint_s: float = 1.0
     live_from_ms: int = 0
     accept_gap: bool = False
-
-
-@dataclass(eq=False)
-class Owned:
-    """A partition that this worker owns."""
-
-    task: PartitionTask
-    checkpointer: Checkpointer
-    state_end: int = 0  # where the state topic ends if nobody else wrote
-    next_checkpoint_at: float = 0.0
-    writing: asyncio.Task[None] | None = None
-    is_paused: bool = False
-    is_live: bool = False
-    next_merge_at: float = 0.0
-    merged_ms: float = 0.0  # when the oldest event that no checkpoint has yet was merged
-
-    async def settle(self) -> None:
-        """Take no more steps and wait for the checkpoint that is being written: never two writers at a time."""
-        self.is_paused = True
-        if self.writing is not None:
-            await self.writing
-            self.writing = None
 
 
 def _encode(checkpoint: Checkpoint, with_outputs: bool) -> tuple[list[Record], int]:
@@ -214,7 +190,7 @@ class StreamWorker:
         if self.owned.get(partition) is not owned or self.fetched.get(tp) != expected:
             return  # the partition was given anew meanwhile: the records come again
         self.fetched[tp] = batch.end
-        owned.is_live = batch.arrived_ms - float(span.timestamps_ms[-1]) < LIVE_MS
+        owned.note_arrival(float(span.timestamps_ms[-1]), batch.arrived_ms)
         faults.reach("after_read")
         if topic == self.clock:
             self._offer_clock(owned.task, span, batch)
@@ -249,7 +225,7 @@ class StreamWorker:
             for partition, owned in list(self.owned.items()):
                 if owned.is_paused or self._is_draining:
                     continue
-                busy |= self._step(partition, owned)
+                busy |= owned.step(*self._empty_at(partition))
                 self._checkpoint_if_due(partition, owned)
                 await asyncio.sleep(0)
             if not self._is_draining and self._sweep_some():
@@ -262,19 +238,6 @@ class StreamWorker:
     def _sweep_some(self) -> bool:
         """Some ticks of one live partition: one after the other, so that events of all of them go on."""
         return any(o.task.sweep_some() for o in self.owned.values() if o.is_live and not o.is_paused)
-
-    def _step(self, partition: int, owned: Owned) -> bool:
-        """One step of a task; what comes to a live partition is gathered a moment before it is merged."""
-        task, now = owned.task, time.monotonic()
-        if owned.is_live and task.is_between_batches and now < owned.next_merge_at:
-            return False
-        had_none = task.oldest is None
-        did = task.step(*self._empty_at(partition), owned.is_live)
-        if had_none and task.oldest is not None:
-            owned.merged_ms = time.time() * 1000
-        if not task.is_between_batches:
-            owned.next_merge_at = now + GATHER_S
-        return did
 
     async def _wait(self) -> None:
         self._arrived.clear()
@@ -296,9 +259,8 @@ class StreamWorker:
         if owned.writing is not None and owned.writing.done():
             owned.writing.result()
             owned.writing = None
-        is_due = time.monotonic() >= owned.next_checkpoint_at or (owned.is_live and owned.task.waits_for_checkpoint)
-        if is_due and owned.writing is None and owned.task.is_touched and owned.task.is_between_batches:
-            waited = None if owned.task.oldest is None else (*owned.task.oldest, owned.merged_ms, time.time() * 1000)
+        if owned.is_checkpoint_due:
+            waited = owned.waited()
             owned.writing = asyncio.create_task(self._write(partition, owned, owned.checkpointer.take(), waited))
 
     async def _write(
@@ -311,9 +273,7 @@ class StreamWorker:
         end = await self.delivery.commit(partition, records, checkpoint.outputs)
         is_alone = end - owned.state_end in (len(records), len(records) + 1)  # one more: the mark of a transaction
         owned.state_end = end if is_alone else NOT_OURS
-        now = time.monotonic()
-        rest_s = 0.0 if owned.is_live else REST * (now - began)
-        owned.next_checkpoint_at = max(began + self.options.checkpoint_s, now + rest_s)
+        owned.note_checkpoint(began, self.options.checkpoint_s)
         if waited is not None:
             self.status.stages.note(*waited, time.time() * 1000)
         faults.reach("after_commit")

@@ -15,10 +15,11 @@ from stream_app.delivery import AtLeastOnce
 from stream_app.duplicates import DuplicateWindow
 from stream_app.merge_kernel import merge_by_known_time
 from stream_app.outputs import OutputBlock
+from stream_app.owned import Owned
 from stream_app.partition_task import PartitionTask
 from stream_app.state import PartitionState
 from stream_app.transactions import ExactlyOnce
-from stream_app.worker import Owned, StreamWorker
+from stream_app.worker import StreamWorker
 
 Record = tuple[bytes, bytes]
 _worker: Any = worker  # with the names that a world puts into it

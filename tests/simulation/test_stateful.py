@@ -76,7 +76,7 @@ class Cluster(RuleBasedStateMachine):
     def checkpoint_is_due(self) -> None:
         for process in self.world.processes:
             for owned in process.worker.owned.values():
-                owned.next_checkpoint_at = 0.0
+                owned._next_checkpoint_at = 0.0
 
     @rule(which=st.integers(0, 2))
     def crash(self, which: int) -> None:

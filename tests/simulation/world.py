@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import stream_app.faults
+import stream_app.owned
 import stream_app.partition_task
 import stream_app.state
 import stream_app.status
@@ -190,6 +191,7 @@ def simulated(world: World) -> Iterator[None]:
     replaced: list[tuple[Any, str, Any]] = [
         (asyncio, "to_thread", _inline),
         (worker, "time", clock),
+        (stream_app.owned, "time", clock),
         (stream_app.status, "time", clock),
         (stream_app.transactions, "time", clock),
         (stream_app.transactions, "Producer", lambda config: FakeProducer(config, world.broker, world.trouble)),
@@ -200,7 +202,7 @@ def simulated(world: World) -> Iterator[None]:
         (worker, "FileRegistry", SimpleNamespace(for_workload=lambda workload: None)),
         (worker, "Codec", lambda registry: world.events.codec),
         (worker, "IDLE_S", 0.01),
-        (worker, "LIVE_MS", world.draw.choice((float("inf"), -float("inf")))),
+        (stream_app.owned, "LIVE_MS", world.draw.choice((float("inf"), -float("inf")))),
         (stream_app.faults, "hook", world.chaos.reach),
         *small(),
     ]
