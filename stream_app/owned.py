@@ -39,12 +39,17 @@ class Owned:
         if self.is_live and task.is_between_batches and now < self._next_merge_at:
             return False
         had_none = task.oldest is None
-        did = task.step(empty_at, clock_empty_at, self.is_live)
+        did = task.step(empty_at, clock_empty_at, self.is_pacing)
         if had_none and task.oldest is not None:
             self._merged_ms = time.time() * 1000
         if not task.is_between_batches:
             self._next_merge_at = now + GATHER_S
         return did
+
+    @property
+    def is_pacing(self) -> bool:
+        """Whether ticks go in small pieces between events; not when the next day's clock record is waiting already."""
+        return self.is_live and not self.task.has_clock_waiting
 
     def waited(self) -> tuple[float, ...] | None:
         """When (ms) the oldest event that no checkpoint has yet was written, arrived and was merged, and now."""

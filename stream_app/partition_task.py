@@ -185,6 +185,11 @@ class PartitionTask:
         return True
 
     @property
+    def has_clock_waiting(self) -> bool:
+        """Whether a clock record was offered and not taken yet."""
+        return bool(self._clocks)
+
+    @property
     def waits_for_checkpoint(self) -> bool:
         """Whether `sweep_some` takes no more ticks before the next one."""
         return self._sweep_at is not None and self.n_swept >= LIVE_TICKS

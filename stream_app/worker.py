@@ -237,7 +237,7 @@ class StreamWorker:
 
     def _sweep_some(self) -> bool:
         """Some ticks of one live partition: one after the other, so that events of all of them go on."""
-        return any(o.task.sweep_some() for o in self.owned.values() if o.is_live and not o.is_paused)
+        return any(o.task.sweep_some() for o in self.owned.values() if o.is_pacing and not o.is_paused)
 
     async def _wait(self) -> None:
         self._arrived.clear()
