@@ -2,6 +2,7 @@
 
 The features of the default workload, written by hand with the same windows and tiles. Tiles of a window are summed by
 one matrix product for all rows and windows together; NumPy has nothing faster for it.
+It is long because each feature is written out, as by hand.
 """
 
 from __future__ import annotations

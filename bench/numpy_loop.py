@@ -4,7 +4,7 @@ The same job as the worker's: merge the topics by known time, keep the features,
 they are at the end of the batch), publish scores and alerts with reasons, count tick rows into the reference's bins,
 and write dirty rows to a changelog every second. Offsets are committed with nothing but that changelog; no dead
 letters, no duplicates, no journal. ``python -m bench.numpy_loop job.json`` writes ``result.json`` and ``ticks.npz``
-beside the job.
+beside the job. It is one long module because the job is to be seen whole.
 """
 
 from __future__ import annotations

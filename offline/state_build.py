@@ -30,11 +30,12 @@ from schemas.settings import Settings
 from schemas.topic_admin import create_topics
 from schemas.topics import source_topics, topic_for
 from schemas.workload import Workload
-from stream_app.checkpoint import Checkpointer, Restored, restore
+from stream_app.checkpoint import Checkpointer, Restored
 from stream_app.duplicates import WINDOW
 from stream_app.partition_task import PartitionTask
 from stream_app.plan import Plan
 from stream_app.releases import ModelSchedule
+from stream_app.restore import restore
 from stream_app.scoring import Scorer
 from stream_app.spans import RecordSpan
 

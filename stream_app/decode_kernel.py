@@ -1,7 +1,8 @@
 """One compiled, bounds-checked pass from Avro bytes to columns, for the schema ids we wrote ourselves.
 
 Table-driven by the topic's fields. A bad record gets a reason (status REFUSED + index) and never disturbs its
-neighbours. Other schema ids get ``unknown_schema`` here; `decode` tries them with the codec.
+neighbours. Other schema ids get ``unknown_schema`` here; `decode` tries them with the codec. Long because one pass
+checks every kind of field.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Table-driven: every number that depends on the workload comes from a `Plan`, so one compile serves all workloads.
 State is one run of bytes per partition seen as int64 (``s64``), int32 (``s32``) and uint8 (``s8``).
 Not here: decoding (`decode_kernel`), merging (`merge_kernel`), scores and alerts (`decide_kernel`), features
-(`feature_kernel`).
+(`feature_kernel`). Long because Numba takes tables one by one: half of the lines name arguments.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A workload turned into tables of numbers: what the compiled kernels read instead of being compiled for it.
 
 ``Plan.from_workload`` is the only place where features, label and liveness of the workload file meet the row layout.
-No state and no events here.
+No state and no events here. Long because the tables' columns are described where they are filled.
 """
 
 from __future__ import annotations

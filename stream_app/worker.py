@@ -23,7 +23,7 @@ from schemas.settings import Settings
 from schemas.topics import topic_for
 from schemas.workload import Workload
 from stream_app import faults
-from stream_app.checkpoint import Checkpoint, Checkpointer, Record, Restored, restore
+from stream_app.checkpoint import Checkpoint, Checkpointer, Record, Restored
 from stream_app.decode import RefusedRecord
 from stream_app.delivery import AtLeastOnce, Delivery
 from stream_app.errors import AssignmentStop, ContinuityStop
@@ -34,6 +34,7 @@ from stream_app.partition_task import NO_DAY, PartitionTask
 from stream_app.plan import Plan
 from stream_app.publisher import Publisher
 from stream_app.releases import ActiveModel, ModelSchedule
+from stream_app.restore import restore
 from stream_app.scoring import Scorer
 from stream_app.spans import Span
 from stream_app.state_topic import end_of, read_partition

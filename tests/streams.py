@@ -15,13 +15,14 @@ from schemas.partition import partition_of
 from schemas.registry import FileRegistry
 from schemas.workload import Workload
 from stream_app import opcodes as op
-from stream_app.checkpoint import Checkpoint, Checkpointer, Restored, decode_journal, restore
+from stream_app.checkpoint import Checkpoint, Checkpointer, Restored, decode_journal
 from stream_app.model import RuleModel
 from stream_app.outputs import OutputBlock
 from stream_app.partition_task import PartitionTask
 from stream_app.plan import Plan
 from stream_app.recording import Rows
 from stream_app.releases import ActiveModel, ModelSchedule
+from stream_app.restore import restore
 from stream_app.scoring import Scorer
 from stream_app.spans import RecordSpan
 

@@ -15,12 +15,12 @@ from schemas.codec import Codec
 from schemas.settings import Settings
 from schemas.workload import Workload
 from stream_app import opcodes as op
-from stream_app.checkpoint import restore
 from stream_app.feature_kernel import new_frames, take_features
 from stream_app.model import RuleModel
 from stream_app.partition_task import PartitionTask
 from stream_app.plan import Plan
 from stream_app.releases import ActiveModel, ModelSchedule
+from stream_app.restore import restore
 from stream_app.scoring import Scorer
 
 Int64s = npt.NDArray[np.int64]

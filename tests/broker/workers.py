@@ -19,9 +19,9 @@ from schemas.registry import FileRegistry
 from schemas.settings import Settings
 from schemas.topics import topic_for
 from schemas.workload import Workload
-from stream_app.checkpoint import restore
 from stream_app.partition_task import PartitionTask
 from stream_app.plan import Plan
+from stream_app.restore import restore
 from stream_app.state_topic import read_partition
 from tests.streams import Logs, new_task
 

@@ -1,4 +1,7 @@
-"""The verifier agrees with a worker that did right, and tells every fault that is put into what one left behind."""
+"""The verifier agrees with a worker that did right, and tells every fault that is put into what one left behind.
+
+Long because the faults stand together: one list says what would be told.
+"""
 
 from __future__ import annotations
 

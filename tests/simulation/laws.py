@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stream_app.checkpoint import Restored, restore
+from stream_app.checkpoint import Restored
 from stream_app.partition_task import PartitionTask
+from stream_app.restore import restore
 from tests.simulation.events import N_PARTITIONS
 from tests.simulation.journal import Replay, read_journal
 from tests.streams import Driver

@@ -10,7 +10,7 @@ from unittest.mock import patch
 import numpy as np
 from faust.types import TP
 
-from stream_app import checkpoint, partition_task, worker
+from stream_app import checkpoint, partition_task, restore, worker
 from stream_app.delivery import AtLeastOnce
 from stream_app.duplicates import DuplicateWindow
 from stream_app.merge_kernel import merge_by_known_time
@@ -42,7 +42,7 @@ def _naming(payload: bytes) -> bytes:
     return payload.replace(b'"committed":[', b'"committed":[[1,1],').replace(b"],]", b"]]")
 
 
-_reader_take = checkpoint._Reader.take
+_reader_take = restore._Reader.take
 _encode = checkpoint.Checkpoint.encode
 
 
@@ -60,7 +60,7 @@ def _forget_alerts(task: PartitionTask, marker: dict[str, Any], chunks: Any) -> 
     _resume(task, marker | {"alerts": {}}, chunks)
 
 
-_resume = checkpoint._resume
+_resume = restore._resume
 
 
 def _older_position(task: PartitionTask, marker: dict[str, Any], chunks: Any) -> None:
@@ -292,9 +292,9 @@ def _apply_float(self: Any, columns: Any, order: Any, start: int = 0) -> int:
 _apply = PartitionState.apply
 
 PLANTS: dict[str, Plant] = {
-    "stamp of a state record ignored": _replaced(checkpoint._Reader, "take", _take_all),
+    "stamp of a state record ignored": _replaced(restore._Reader, "take", _take_all),
     "seek one too far": _replaced(StreamWorker, "_position", _later_position),
-    "seek one too short": _replaced(checkpoint, "_resume", _older_position),
+    "seek one too short": _replaced(restore, "_resume", _older_position),
     "restore before fence": _replaced(StreamWorker, "_open", _restore_first),
     "no fence": _replaced(ExactlyOnce, "open", _no_fence),
     "marker before rows": _replaced(checkpoint.Checkpoint, "encode", _marker_first),
@@ -314,14 +314,14 @@ PLANTS: dict[str, Plant] = {
     "ties by arrival": _replaced(partition_task, "merge_by_known_time", _by_arrival),
     "duplicates forgotten at a restart": _replaced(DuplicateWindow, "load", _no_hashes),
     "sweep not resumed": _replaced(PartitionTask, "resume_sweep", _no_sweep),
-    "alert counts forgotten": _replaced(checkpoint, "_resume", _forget_alerts),
+    "alert counts forgotten": _replaced(restore, "_resume", _forget_alerts),
     "checkpoint in the middle of a batch": _replaced(PartitionTask, "is_between_batches", property(lambda self: True)),
     "sums lose digits by their place": _replaced(PartitionState, "apply", _apply_float),
 }
 # Interleavings so rare that hundreds of seeds are needed: the thousand of a proof finds them.
 RARE: dict[str, Plant] = {
     "drain without looking": _replaced(StreamWorker, "drain", _drain_blindly),
-    "a successor's records dropped": _replaced(checkpoint._Reader, "take", _drops_successors),
+    "a successor's records dropped": _replaced(restore._Reader, "take", _drops_successors),
 }
 
 

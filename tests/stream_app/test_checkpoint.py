@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import stream_app.partition_task as partition_task
-from stream_app.checkpoint import MARKER, Checkpoint, Checkpointer, Record, Restored, restore
+from stream_app.checkpoint import MARKER, Checkpoint, Checkpointer, Record, Restored
 from stream_app.errors import RestoreError
 from stream_app.partition_task import PartitionTask
 from stream_app.plan import Plan
+from stream_app.restore import restore
 from tests.fakes import moody
 from tests.lives import tangled_events, with_silences
 from tests.streams import Driver, Logs, new_task, restored

@@ -1,4 +1,7 @@
-"""The worker without Faust and without a broker: what it takes, in which order it writes, and being killed anywhere."""
+"""The worker without Faust and without a broker: what it takes, in which order it writes, and being killed anywhere.
+
+Long because its fake broker and source serve these tests alone.
+"""
 
 from __future__ import annotations
 
