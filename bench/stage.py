@@ -96,18 +96,18 @@ def _decisions(heart: Heart) -> dict[str, list[int]]:
 
 def recreate(settings: Settings, workload: Workload, names: list[str]) -> None:
     """Delete topics and create those of the workload again, empty."""
-    _delete(settings, names)
+    delete_topics(settings, names)
     create_topics(settings, workload)
 
 
 def recreate_named(settings: Settings, names: list[str], n_partitions: int) -> None:
     """Delete topics that are no workload's and create them again, empty."""
-    admin = _delete(settings, names)
+    admin = delete_topics(settings, names)
     for future in admin.create_topics([NewTopic(name, n_partitions, 1) for name in names]).values():
         future.result(30)
 
 
-def _delete(settings: Settings, names: list[str]) -> AdminClient:
+def delete_topics(settings: Settings, names: list[str]) -> AdminClient:
     admin = AdminClient(settings.kafka_config() | {"log_level": 2})
     there = set(admin.list_topics(timeout=10).topics)
     wanted = [name for name in names if name in there]

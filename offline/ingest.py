@@ -8,7 +8,6 @@ counted, not kept: dead letters are the worker's business.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from schemas.codec import Codec
 from schemas.durations import DAY_MS
 from schemas.errors import CodecError
 from schemas.events import NO_TIME_MS, EventBatch
-from schemas.lake import Lake, LakeSlice
+from schemas.lake import Lake, LakeSlice, atomic_file
 from schemas.lake_table import table_of
 from schemas.packed import PackedText
 from schemas.partition import partition_of, partitions_of
@@ -178,19 +177,9 @@ MAX_TIME_MS = 253_370_764_800_000  # year 9999: beyond it a day has no folder na
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write a file under a temporary name, sync it, and give it its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.tmp")
-    with draft.open("wb") as out:
+    """Write a file whole or not at all."""
+    with atomic_file(path) as out:
         pq.write_table(table, out, compression="zstd")
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def remove_uncommitted(lake: Lake, topic: str) -> int:

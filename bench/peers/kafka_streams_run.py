@@ -18,7 +18,7 @@ from bench.numpy_run import job_of
 from bench.ours import DEADLINE_S
 from bench.peers.environments import Java
 from bench.run import Run
-from bench.stage import Stage, _delete
+from bench.stage import Stage, delete_topics
 from schemas.settings import Settings
 
 OUTPUTS = {"scores": "kafka-streams-scores", "latest": "kafka-streams-latest", "alerts": "kafka-streams-alerts"}
@@ -54,7 +54,7 @@ def run_kafka_streams(stage: Stage, java: Java, core: int | None, guarantee: str
 
 def _recreate(settings: Settings, names: list[str]) -> None:
     """Topics that keep records however old: the engine's outputs carry the times of the events."""
-    admin = _delete(settings, names)
+    admin = delete_topics(settings, names)
     topics = [NewTopic(name, N_PARTITIONS, 1, config={"retention.ms": "-1"}) for name in names]
     for future in admin.create_topics(topics).values():
         future.result(30)
