@@ -11,7 +11,7 @@ from stream_app.checkpoint import Checkpointer
 from stream_app.partition_task import PartitionTask
 
 LIVE_MS = 1_000.0  # a partition whose newest record arrived within it is live: its alerts are waited for
-GATHER_S = 0.01  # between two merges of a live partition: a batch costs the same with one event and with fifty
+GATHER_S = 0.02  # between two merges of a live partition: a batch costs the same with one event and with fifty
 REST = 2.0  # times as long as a checkpoint took is none taken while there is something to catch up with
 
 
