@@ -144,7 +144,7 @@ def wire(app: BatchApp, worker: StreamWorker, status_file: Path | None, live_clo
 
         @app.timer(0.25)  # type: ignore[untyped-decorator]
         async def save_status() -> None:
-            await asyncio.to_thread(worker.status.save, status_file)
+            worker.status.save(status_file)  # not in a thread: the last one, at the end, must stay the last
 
     if live_clock:
         _wire_clock(app, worker)
