@@ -25,6 +25,7 @@ from schemas.settings import Settings
 
 MIDNIGHT = (DAY + 1) * DAY_MS
 SLICE_S = 0.01
+EACH = 5  # slices between two sends of a topic: a client gathers for 50 ms, and topics do not go in lockstep
 Alert = tuple[float, str, str]  # seconds from event to reader, row kind, status
 
 
@@ -41,6 +42,7 @@ class LiveFeed:
         self.n_sent = 0
         random = np.random.default_rng(3)
         self._day = [batch.take(random.permutation(len(batch))) for batch in data.day]
+        self._n_sent = [0] * len(self._day)
         self._encoder = BatchEncoder(data.workload)
         self._codec = Codec(FileRegistry.for_workload(data.workload))
         self._producer = Producer(
@@ -70,11 +72,13 @@ class LiveFeed:
 
     def _send(self, i: int, n_slices: int) -> None:
         share = self.events_per_s * self.seconds / sum(map(len, self._day))
-        for batch in self._day:
-            step = len(batch) * share / n_slices
-            part = batch.take(np.arange(int(i * step), int((i + 1) * step)) % len(batch))
-            if len(part):
-                self._publish(part, f"{i}")
+        for n, batch in enumerate(self._day):
+            if i % EACH == n % EACH or i == n_slices - 1:
+                due = int((i + 1) * len(batch) * share / n_slices)
+                part = batch.take(np.arange(self._n_sent[n], due) % len(batch))
+                self._n_sent[n] = due
+                if len(part):
+                    self._publish(part, f"{i}")
 
     def _publish(self, part: EventBatch, name: str) -> None:
         now = np.full(len(part), int(time.time() * 1000) + self.offset_ms, np.int64)

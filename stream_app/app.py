@@ -23,7 +23,7 @@ from schemas.errors import BrokerError, DriftlineError
 from schemas.settings import Settings
 from schemas.topics import topic_for
 from schemas.workload import Workload
-from stream_app import faults
+from stream_app import faults, record_batches
 from stream_app.broker_probe import has_transactions
 from stream_app.delivery import Delivery
 from stream_app.opcodes import DAY_MS
@@ -248,6 +248,7 @@ class _Service(faust.Worker):
             sys.stderr.write(f"driftline worker: outputs are delivered {worker.delivery.name}\n")
             for day, model in await asyncio.to_thread(self.releases.read_to_end):
                 worker.schedule.add(day, model)
+            await asyncio.to_thread(record_batches.warm)
             await asyncio.to_thread(warm, worker.plan, worker.codec)
         except Exception as error:
             stop_process(error)

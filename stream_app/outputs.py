@@ -68,8 +68,15 @@ def _ends(pieces: Sequence[bytes]) -> npt.NDArray[np.int64]:
 
 @dataclass
 class Outputs:
-    """Everything one partition wants published since its last checkpoint."""
+    """Everything one partition wants published since its last checkpoint.
 
+    Attributes
+    ----------
+    is_awaited
+        Whether something is among them that should not wait for the next checkpoint's usual time.
+    """
+
+    is_awaited: bool = False
     blocks: list[OutputBlock] = field(default_factory=list)
     _loose: dict[str, list[tuple[bytes, bytes]]] = field(default_factory=dict)
 
@@ -85,7 +92,7 @@ class Outputs:
     def take(self) -> list[OutputBlock]:
         """All blocks; nothing is left here."""
         blocks = self.blocks + [OutputBlock.of(topic, records) for topic, records in self._loose.items()]
-        self.blocks, self._loose = [], {}
+        self.blocks, self._loose, self.is_awaited = [], {}, False
         return blocks
 
 

@@ -12,6 +12,7 @@ from stream_app.partition_task import PartitionTask
 
 LIVE_MS = 1_000.0  # a partition whose newest record arrived within it is live: its alerts are waited for
 GATHER_S = 0.02  # between two merges of a live partition: a batch costs the same with one event and with fifty
+ALERT_S = 0.02  # after a checkpoint of a live partition began, the next may, when an alert at an event waits for it
 REST = 2.0  # times as long as a checkpoint took is none taken while there is something to catch up with
 
 
@@ -26,6 +27,7 @@ class Owned:
     is_paused: bool = False
     is_live: bool = False
     _next_checkpoint_at: float = 0.0
+    _alert_checkpoint_at: float = 0.0
     _next_merge_at: float = 0.0
     _merged_ms: float = 0.0  # when the oldest event that no checkpoint has yet was merged
 
@@ -58,8 +60,9 @@ class Owned:
     @property
     def is_checkpoint_due(self) -> bool:
         """Whether the next one may and should be taken now."""
-        task = self.task
-        is_time = time.monotonic() >= self._next_checkpoint_at or (self.is_live and task.waits_for_checkpoint)
+        task, now = self.task, time.monotonic()
+        is_called = task.waits_for_checkpoint or (task.outputs.is_awaited and now >= self._alert_checkpoint_at)
+        is_time = now >= self._next_checkpoint_at or (self.is_live and is_called)
         return is_time and self.writing is None and task.is_touched and task.is_between_batches
 
     def note_checkpoint(self, began: float, least_s: float) -> None:
@@ -67,6 +70,7 @@ class Owned:
         now = time.monotonic()
         rest_s = 0.0 if self.is_live else REST * (now - began)
         self._next_checkpoint_at = max(began + least_s, now + rest_s)
+        self._alert_checkpoint_at = began + min(least_s, ALERT_S)
 
     async def settle(self) -> None:
         """Take no more steps and wait for the checkpoint that is being written: never two writers at a time."""

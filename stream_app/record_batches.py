@@ -91,6 +91,11 @@ def install() -> None:
     consumer.Fetcher = TimedFetcher
 
 
+def warm() -> None:
+    """Load the compiled pass before the first fetch needs it."""
+    find_records(np.frombuffer(bytearray(1), np.uint8), 0, 0, 0, -1, 0, *np.empty((6, 1), np.int64))
+
+
 def unpack(records: Any) -> tuple[PackedSpan, int]:
     """Records of all whole batches that a reader may see, and the position behind them.
 

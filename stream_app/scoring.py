@@ -160,6 +160,7 @@ class Scorer:
             row_kind = int(due.rows[i, 2]) if due.rows[i, 2] != op.ENDED else op.TICK
             record = self._alert(key, r, action, episode, int(due.rows[i, 1]), row_kind, float(scores[i]), active, why)
             outputs.add(self.prefix + "alerts", key, self.codec.encode("alert", record))
+            outputs.is_awaited |= row_kind != op.TICK
         self.alerts.opened += int((published[:, 2] == OPENED).sum())
         self.alerts.closed += int((published[:, 2] == CLOSED).sum())
 
