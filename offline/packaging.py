@@ -60,6 +60,7 @@ def package(
         libraries={name: version_of(name) for name in LIBRARIES},
         architecture=platform.machine(),
         created_ms=created_ms,
+        signer=registry.signer,
     )
 
 

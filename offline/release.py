@@ -83,7 +83,7 @@ def release(
     ReleaseError
         When the day has begun in some partition, or a gate is closed.
     """
-    registry = Registry(settings.models_dir, workload.name)
+    registry = Registry.of(settings, workload.name)
     bundle = registry.load(version)
     manifest = bundle.manifest
     if not force:

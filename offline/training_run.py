@@ -59,7 +59,7 @@ def train_version(
     say: Say = lambda _: None,
 ) -> Bundle:
     """Train on the lake, write the next version and make it the challenger."""
-    lake, registry = Lake(settings.lake_dir), Registry(settings.models_dir, workload.name)
+    lake, registry = Lake(settings.lake_dir), Registry.of(settings, workload.name)
     horizon = horizon_days(workload)
 
     def split(span: Span) -> Cutoffs:
@@ -93,7 +93,7 @@ def train_version(
 
 def evaluate_version(settings: Settings, workload: Workload, version: str, say: Say = lambda _: None) -> dict[str, Any]:
     """Judge a version on every matured week after its training, with its own frozen workload."""
-    bundle = Registry(settings.models_dir, workload.name).load(version)
+    bundle = Registry.of(settings, workload.name).load(version)
     frozen = parse_workload(bundle.files["workload.toml"].decode(), Path(bundle.path / "workload.toml"))
     trained_to = day_of(bundle.manifest.data_window["train"][-1])
     own = bundle.json("evaluation.json")
