@@ -69,7 +69,9 @@ def ingest(name: str | None, as_json: bool) -> None:
 
 @click.command(
     epilog=_examples(
-        "driftline train", "driftline train --cutoffs 2024-01-01,2024-02-01,2024-03-01 --test-cutoffs 2024-05-01"
+        "driftline train",
+        "driftline train --cutoffs 2024-01-01,2024-02-01,2024-03-01 --test-cutoffs 2024-05-01",
+        "driftline train --like v0001",
     )
 )
 @workload_option
@@ -81,6 +83,7 @@ def ingest(name: str | None, as_json: bool) -> None:
 )
 @click.option("--event-rows", type=click.IntRange(0), default=30_000, show_default=True, help="Event rows to sample.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
+@click.option("--like", metavar="VERSION", help="Make a version again: its data, cut-offs and options.")
 @threads_option
 @json_option
 def train(
@@ -91,17 +94,23 @@ def train(
     warm_up: int,
     event_rows: int,
     seed: int,
+    like: str | None,
     threads: int,
     as_json: bool,
 ) -> None:
     """Train a model on the lake and write the next version.
 
     Cut-offs are chosen from the history: the last matured days are held out, a label horizon apart from training.
+    With --like the lake is read up to the offsets that the version was trained on, whatever has come since: the bundle
+    id is the same, or the exit code is 1.
     """
     from offline.cutoffs import day_of
-    from offline.training_run import TrainingOptions, train_version
+    from offline.training_run import TrainingOptions
 
     settings, workload = _start(name)
+    if like is not None:
+        _train_like(settings, workload, like, as_json)
+        return
     options = TrainingOptions(
         train_days=_days(cutoffs),
         test_days=_days(test_cutoffs),
@@ -111,13 +120,54 @@ def train(
         n_threads=threads,
         seed=seed,
     )
-    bundle = train_version(settings, workload, options, created_ms=_wall_ms(), say=_say)
-    found = bundle.json("evaluation.json") | {
-        "version": bundle.manifest.version,
-        "bundle_id": bundle.manifest.bundle_id,
-        "path": str(bundle.path),
-    }
+    bundle = _train_recorded(settings, workload, options)
+    _print_evaluation(_trained(bundle), as_json)
+
+
+def _train_like(settings: Settings, workload: Workload, version: str, as_json: bool) -> None:
+    """Make a version again, and say whether it is the same."""
+    from click.core import ParameterSource
+
+    from offline.registry import Registry
+    from offline.repetition import differences, options_of
+    from schemas.workload_parse import parse_workload
+
+    context = click.get_current_context()
+    given = {name for name in context.params if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    if extra := given - {"like", "name", "as_json"}:
+        raise click.UsageError(f"--like takes the version's own options; leave out {', '.join(sorted(extra))}")
+    pattern = Registry.of(settings, workload.name).load(version)
+    frozen = parse_workload(pattern.files["workload.toml"].decode(), pattern.path / "workload.toml")
+    bundle = _train_recorded(settings, frozen, options_of(pattern), pattern)
+    differ = differences(bundle, pattern)
+    found = _trained(bundle) | {"like": {"version": pattern.manifest.version, "differences": differ}}
     _print_evaluation(found, as_json)
+    if not as_json:
+        same = f"differs from it: {'; '.join(differ)}" if differ else "the same bundle id"
+        click.echo(f"like {pattern.manifest.version}: {same}")
+    context.exit(1 if differ else 0)
+
+
+def _train_recorded(settings: Settings, workload: Workload, options: Any, like: Any = None) -> Any:
+    from dataclasses import asdict
+
+    from offline.runs import recorded
+    from offline.training_run import train_version
+
+    said = asdict(options) | {"like": like and like.manifest.version}
+    with recorded(settings, "train", said) as run:
+        run.inputs["workload"] = {"name": workload.name, "hash": workload.hash}
+        bundle = train_version(settings, workload, options, created_ms=_wall_ms(), say=_say, like=like)
+        run.inputs["data_window"] = dict(bundle.manifest.data_window)
+        run.results |= {"version": bundle.manifest.version, "bundle_id": bundle.manifest.bundle_id}
+        run.add_output(bundle.path)
+    return bundle
+
+
+def _trained(bundle: Any) -> dict[str, Any]:
+    manifest = bundle.manifest
+    made = {"version": manifest.version, "bundle_id": manifest.bundle_id, "path": str(bundle.path)}
+    return {**bundle.json("evaluation.json"), **made}
 
 
 @click.command(epilog=_examples("driftline evaluate champion --json"))
@@ -129,10 +179,19 @@ def evaluate(version: str, name: str | None, as_json: bool) -> None:
 
     VERSION is a version, champion, challenger or latest (the default).
     """
+    from offline.packaging import last_offsets
+    from offline.runs import recorded
     from offline.training_run import evaluate_version
+    from schemas.lake import Lake
 
     settings, workload = _start(name)
-    _print_evaluation(evaluate_version(settings, workload, version, _say), as_json)
+    with recorded(settings, "evaluate", {"version": version}) as run:
+        run.inputs["workload"] = {"name": workload.name, "hash": workload.hash}
+        run.inputs["last_offsets"] = last_offsets(Lake(settings.lake_dir), workload)
+        found = evaluate_version(settings, workload, version, _say)
+        run.inputs |= {"version": found["version"], "bundle_id": found["bundle_id"], "test": found["test"]}
+        run.results["roc_auc"] = found["rows"].get("tick", {}).get("roc_auc", {}).get("value")
+    _print_evaluation(found, as_json)
 
 
 def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:

@@ -8,6 +8,7 @@
     |-- LabelError                 the labels cannot teach anything: one class, or none matured
     |-- UnknownVersionError        version, versions there
     |-- RegistryError              path in the registry
+    |-- RepetitionError            version that cannot be made again
     |-- ReleaseError               version, activation day
     |-- IngestError                topic, partition, offset
     |-- StateBuildError            topic, partition
@@ -62,6 +63,14 @@ class RegistryError(OfflineError):
     def __init__(self, path: str | Path, detail: str) -> None:
         self.path = str(path)
         super().__init__(f"registry {self.path}: {detail}")
+
+
+class RepetitionError(OfflineError):
+    """A version cannot be made again from what is there."""
+
+    def __init__(self, version: str, detail: str) -> None:
+        self.version = version
+        super().__init__(f"{version} cannot be made again: {detail}")
 
 
 class ReleaseError(OfflineError):
