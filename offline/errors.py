@@ -10,6 +10,8 @@
     |-- RegistryError              path in the registry
     |-- RepetitionError            version that cannot be made again
     |-- ReleaseError               version, activation day
+    |-- ExportError                version that cannot be written in another form
+    |-- MissingExtraError          extra, what it is needed for
     |-- IngestError                topic, partition, offset
     |-- StateBuildError            topic, partition
     `-- OffsetGoneError            partition, offset, end (in `offline.topic_reader`)
@@ -79,6 +81,24 @@ class ReleaseError(OfflineError):
     def __init__(self, version: str, detail: str) -> None:
         self.version = version
         super().__init__(f"release {version}: {detail}")
+
+
+class ExportError(OfflineError):
+    """A version's model cannot be written in another form without changing its answers."""
+
+    def __init__(self, version: str, detail: str) -> None:
+        self.version = version
+        super().__init__(f"export {version}: {detail}")
+
+
+class MissingExtraError(OfflineError):
+    """A library that not everybody installs is needed."""
+
+    def __init__(self, extra: str, purpose: str, missing: Sequence[str]) -> None:
+        self.extra = extra
+        super().__init__(
+            f"{purpose} needs {' and '.join(missing)}, which is not installed; run `pip install 'driftline[{extra}]'`"
+        )
 
 
 class IngestError(OfflineError):
