@@ -179,3 +179,12 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
         out.write(data)
         out.flush()
         os.fsync(out.fileno())
+
+
+def signed_by(path: Path) -> str:
+    """The public key (hex) that a bundle's signature names, unchecked; "" when there is none."""
+    try:
+        match = _SIGNATURE.fullmatch((path / SIGNATURE).read_bytes())
+    except OSError:
+        return ""
+    return match[1].decode() if match else ""
