@@ -15,8 +15,8 @@ from offline.cli import _examples, _print_json, _say, _start, json_option, workl
 def compare(first: str, second: str, name: str | None, as_json: bool) -> None:
     """Compare two versions on the matured rows that neither was trained on.
 
-    FIRST and SECOND are versions, champion, challenger or latest; SECOND may be rule: days of silence. Gains are those of
-    FIRST, with 95 % intervals, paired by customer.
+    FIRST and SECOND are versions, champion, challenger or latest; SECOND may be rule: days of silence. Gains are
+    those of FIRST, with 95 % intervals, paired by customer.
     """
     from offline.comparison import compare_versions
     from offline.errors import OfflineError

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from offline.card import card_text
+from offline.card_page import card_page
 from offline.cutoffs import date_text
 from offline.evaluate import evaluate
 from offline.history import Offsets
@@ -56,7 +57,9 @@ def package(
     window = data_window(lake, training, upto)
     files["reference.json"] = dump(_reference(training, model).as_json())
     files["evaluation.json"] = dump(evaluation)
-    files["card.md"] = card_text(version, workload, window, evaluation).encode()
+    made_with = {**libraries(), **machine(), "git revision": git_revision()}
+    card = card_text(version, workload, window, evaluation, made_with)
+    files |= {"card.md": card.encode(), "card.html": card_page(card).html().encode()}
     return write_bundle(
         registry.models_dir,
         files,

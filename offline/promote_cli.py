@@ -34,9 +34,9 @@ def promote(
 ) -> None:
     """Take a version to every promotion gate and release it when all are open.
 
-    Better than the champion (or the rule) on matured labels out of time, calibrated, no slice much worse, features equal
-    when other code computes them, fast enough, the same as ONNX if the extra onnx is installed. Exit code 1 when a gate
-    keeps it out.
+    Better than the champion (or the rule) on matured labels out of time, calibrated, no slice much worse, features
+    equal when other code computes them, fast enough, the same as ONNX if the extra onnx is installed. Exit code 1 when
+    a gate keeps it out.
     """
     from dataclasses import asdict
 

@@ -1,0 +1,150 @@
+"""A version is released by its gates; what was forced is told for good, with and without a broker."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from driftline import cli as front
+from driftline.cli import Entry, cli
+from offline.cutoffs import Cutoffs, choose_test_cutoffs, day_of
+from offline.errors import ReleaseError
+from offline.feature_parity import compare_features
+from offline.history import History
+from offline.promote import judge_version
+from offline.registry import Registry
+from offline.release import past_releases, release
+from offline.training_run import TrainingOptions, train_version
+from offline.training_set import Span, build_training_set
+from offline.version_history import tell_history
+from schemas.lake import Lake
+from schemas.settings import Settings
+from schemas.topic_admin import create_topics
+from schemas.workload import Workload
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def grown(workload: Workload, company: Any, fill: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A good version, one that was trained on little, and one without skill; nothing released."""
+    settings = Settings(home=tmp_path_factory.mktemp("promoted"))
+    fill(Lake(settings.lake_dir), workload, company(workload, n_customers=300, n_days=230))
+    early = TrainingOptions(n_event_rows=2_000, until_day=day_of("2024-05-05"))
+    train_version(settings, workload, early)
+    train_version(settings, workload, TrainingOptions(n_event_rows=2_000, until_day=day_of("2024-06-20")))
+    return settings
+
+
+@pytest.fixture
+def home(grown: Settings, settings: Settings, workload: Workload) -> Settings:
+    """The same files, copied, with a broker; the lake is that of the test's topic prefix."""
+    shutil.copytree(grown.models_dir, settings.models_dir)
+    shutil.copytree(grown.lake_dir, settings.lake_dir)
+    create_topics(settings, workload)
+    return settings
+
+
+@pytest.fixture
+def run(home: Settings, settings_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    for name, value in settings_env.items():
+        monkeypatch.setenv(name, value)
+    for name in ("compare", "promote", "history"):
+        monkeypatch.setitem(front.COMMANDS, name, Entry(f"offline.{name}_cli:{name}", ""))
+    return lambda *arguments: CliRunner().invoke(cli, list(arguments))
+
+
+def test_the_first_version_is_judged_beside_the_rule_and_released(run: Run, home: Settings, workload: Workload) -> None:
+    tried = run("promote", "v0001", "--dry-run", "--json")
+    found = json.loads(tried.stdout)
+    assert found["champion"] == "rule"
+    names = [gate["name"] for gate in found["gates"]]
+    assert names == ["workload", "skill", "better", "calibrated", "slices", "features", "latency", "onnx"]
+    assert (found["released"], past_releases(home, workload)) == (None, [])
+    assert (tried.exit_code == 0) == (found["failed"] == [])
+    gates = {gate["name"]: gate for gate in found["gates"]}
+    assert gates["features"]["is_open"], gates["features"]["figure"]
+    assert "equal bit by bit" in gates["features"]["figure"]
+    assert gates["onnx"]["is_open"], gates["onnx"]["figure"]
+    done = run("promote", "v0001", *(["--force"] if found["failed"] else []))
+    assert done.exit_code == 0, done.output
+    assert Registry.of(home, workload.name).alias("champion") == "v0001"
+    assert "released v0001: scores from the first day on" in done.stdout
+
+
+def test_a_closed_gate_is_exit_code_one_and_what_is_forced_is_told(
+    run: Run, home: Settings, workload: Workload
+) -> None:
+    release(home, workload, "v0001", force=True)
+    kept_out = run("promote", "v0002", "--budget-us", "0.01")
+    assert kept_out.exit_code == 1
+    assert "FAIL  latency" in kept_out.stdout
+    assert Registry.of(home, workload.name).alias("champion") == "v0001"
+    assert run("promote", "v0002", "--budget-us", "0.01", "--force").exit_code == 0
+    story = run("history").stdout
+    assert "v0002 (champion, challenger)" in story
+    assert "in place of v0001; FORCED past " in story
+    for broker in ("--broker", "--no-broker"):
+        told = json.loads(run("history", "--json", broker).stdout)
+        assert told["releases_from_topic"] == (broker == "--broker")
+        first, second = told["versions"]
+        assert first["releases"][0]["replaced"] == "rule"
+        assert second["releases"][0]["replaced"] == "v0001"
+        assert "latency" in second["releases"][0]["forced"]
+        assert second["trained"] > first["trained"]
+    assert run("rollback").exit_code == 0
+    versions = json.loads(run("history", "--json", "--no-broker").stdout)["versions"]
+    assert [r["status"] for r in versions[0]["releases"]] == ["release", "rollback"]
+    with pytest.raises(ReleaseError, match="champion already"):
+        judge_version(home, workload, "v0001", lambda: 0.0)
+
+
+def test_history_needs_no_broker(grown: Settings, workload: Workload) -> None:
+    nowhere = replace(grown, bootstrap="127.0.0.1:9")
+    stories, is_from_topic = tell_history(nowhere, workload)
+    assert not is_from_topic
+    assert [(story.version, list(story.releases)) for story in stories] == [("v0001", []), ("v0002", [])]
+    assert "AUC 0." in stories[0].lines()[0]
+    card = grown.models_dir / workload.name / "v0001" / "card.md"
+    before = card.read_bytes()
+    card.write_bytes(b"changed")
+    assert "has changed since" in str(tell_history(nowhere, workload)[0][0].refused)
+    card.write_bytes(before)
+
+
+def test_compare_judges_on_rows_after_both_trainings(run: Run, grown: Settings, workload: Workload) -> None:
+    found = json.loads(run("compare", "v0002", "v0001", "--json").stdout)
+    window = Registry.of(grown, workload.name).load("v0002").manifest.data_window
+    assert day_of(found["test"][0]) >= day_of(window["train"][-1]) + 30
+    assert (found["first"], found["second"]) == ("v0002", "v0001")
+    assert set(found["gains"]) == {"auc", "log_loss", "brier", "lift_10"}
+    backwards = json.loads(run("compare", "v0001", "v0002", "--json").stdout)
+    assert backwards["n"] == found["n"]
+    assert backwards["gains"]["auc"]["value"] == pytest.approx(-found["gains"]["auc"]["value"])
+    text = run("compare", "challenger", "rule").stdout
+    assert text.startswith("v0002 beside rule: ")
+    assert "verdict on v0002: " in text
+
+
+def test_a_feature_that_differs_from_other_codes_is_found_and_named(grown: Settings, workload: Workload) -> None:
+    def split(span: Span) -> Cutoffs:
+        return choose_test_cutoffs(span.first_day + 60, span.known_until_day, 30)
+
+    history = History(Lake(grown.lake_dir), workload)
+    testing = build_training_set(workload, history, split, n_event_rows=0)
+    rows = testing.rows.take(testing.fold("test", row_kind=0))
+    same = compare_features(workload, history(), rows, n_customers=25)
+    assert (same.n_different, same.first, same.n_customers) == (0, None, 25)
+    assert same.n_rows > 25
+    x = rows.X.copy()
+    x[:, 3] = np.nextafter(x[:, 3], np.float32(np.inf))
+    other = compare_features(workload, history(), replace(rows, X=x), n_customers=25)
+    assert other.n_different == other.n_rows
+    assert workload.columns()[3] in str(other.first)
