@@ -64,9 +64,7 @@ def misuse_lines(workload: Workload, is_skilled: bool) -> list[str]:
 
 def _in_use(workload: Workload) -> list[str]:
     watch, horizon = workload.watch, format_duration(workload.label.horizon_ms)
-    again = (
-        f"* In use: the same on labels once they are known, {horizon} after the score; a fall of AUC by more than"
-    )
+    again = f"* In use: the same on labels once they are known, {horizon} after the score; a fall of AUC by more than"
     drift = f"* Features and scores are watched: PSI above {watch.psi_threshold:g} or Jensen-Shannon above"
     return [
         f"{again} {watch.performance_margin:g} below what was expected opens a retrain signal.",

@@ -126,7 +126,7 @@ def weighted_lift(y: Floats, score: Floats, weight: Floats | None = None) -> flo
         return float("nan")
     n_top = max(1, round(LIFT_SHARE * total))
     order = np.argsort(-score, kind="stable")
-    reached = np.searchsorted(np.cumsum(w[order]), n_top)
+    reached = int(np.searchsorted(np.cumsum(w[order]), n_top))
     border = score[order[min(reached, len(order) - 1)]]
     above, tied = score > border, score == border
     share = (w * y)[tied].sum() / w[tied].sum()

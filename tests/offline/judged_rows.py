@@ -24,7 +24,7 @@ def held_out_of(
     Parameters
     ----------
     second_knows
-        Share of the log-odds that the second model knows; 1 makes it the first.
+        Share of the log-odds that the second model knows, the rest is noise; 1 makes it the first.
     inflated
         By what the first model's probabilities are multiplied.
     bad_slice
@@ -39,7 +39,8 @@ def held_out_of(
     odds = random.normal(-1.5, 1.2, n)
     p = 1 / (1 + np.exp(-odds))
     y = (random.random(n) < p).astype(float)
-    first, second = p * inflated, 1 / (1 + np.exp(-(-1.5 + second_knows * (odds + 1.5))))
+    guess = -1.5 + second_knows * (odds + 1.5) + (1.0 - second_knows) * random.normal(0, 1.2, n)
+    first, second = p * inflated, p if second_knows == 1.0 else 1 / (1 + np.exp(-guess))
     if bad_slice is not None:
         j = next(i for i, column in enumerate(plan.columns) if column.is_categorical)
         first = np.where(x[:, j] == bad_slice, p.max() - p, first)

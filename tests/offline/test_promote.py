@@ -98,7 +98,7 @@ def test_a_closed_gate_is_exit_code_one_and_what_is_forced_is_told(
         assert first["releases"][0]["replaced"] == "rule"
         assert second["releases"][0]["replaced"] == "v0001"
         assert "latency" in second["releases"][0]["forced"]
-        assert second["trained"] > first["trained"]
+        assert second["known_until_day"] > first["known_until_day"]
     assert run("rollback").exit_code == 0
     versions = json.loads(run("history", "--json", "--no-broker").stdout)["versions"]
     assert [r["status"] for r in versions[0]["releases"]] == ["release", "rollback"]
@@ -138,7 +138,7 @@ def test_a_feature_that_differs_from_other_codes_is_found_and_named(grown: Setti
         return choose_test_cutoffs(span.first_day + 60, span.known_until_day, 30)
 
     history = History(Lake(grown.lake_dir), workload)
-    testing = build_training_set(workload, history, split, n_event_rows=0)
+    testing = build_training_set(workload, history, split, n_event_rows=0, purposes={"test": "to test on"})
     rows = testing.rows.take(testing.fold("test", row_kind=0))
     same = compare_features(workload, history(), rows, n_customers=25)
     assert (same.n_different, same.first, same.n_customers) == (0, None, 25)
