@@ -105,12 +105,15 @@ def train(
     id is the same, or the exit code is 1.
     """
     from offline.cutoffs import day_of
+    from offline.training_jobs import train_like, train_recorded
     from offline.training_run import TrainingOptions
 
     settings, workload = _start(name)
     if like is not None:
-        _train_like(settings, workload, like, as_json)
-        return
+        _check_like_alone()
+        found = train_like(settings, workload, like, _wall_ms(), _say)
+        _print_evaluation(found, as_json)
+        _print_likeness(found["like"], as_json)
     options = TrainingOptions(
         train_days=_days(cutoffs),
         test_days=_days(test_cutoffs),
@@ -120,54 +123,24 @@ def train(
         n_threads=threads,
         seed=seed,
     )
-    bundle = _train_recorded(settings, workload, options)
-    _print_evaluation(_trained(bundle), as_json)
+    _print_evaluation(train_recorded(settings, workload, options, _wall_ms(), _say), as_json)
 
 
-def _train_like(settings: Settings, workload: Workload, version: str, as_json: bool) -> None:
-    """Make a version again, and say whether it is the same."""
+def _check_like_alone() -> None:
+    """With --like, every option is the version's own."""
     from click.core import ParameterSource
-
-    from offline.registry import Registry
-    from offline.repetition import differences, options_of
-    from schemas.workload_parse import parse_workload
 
     context = click.get_current_context()
     given = {name for name in context.params if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
     if extra := given - {"like", "name", "as_json"}:
         raise click.UsageError(f"--like takes the version's own options; leave out {', '.join(sorted(extra))}")
-    pattern = Registry.of(settings, workload.name).load(version)
-    frozen = parse_workload(pattern.files["workload.toml"].decode(), pattern.path / "workload.toml")
-    bundle = _train_recorded(settings, frozen, options_of(pattern), pattern)
-    differ = differences(bundle, pattern)
-    found = _trained(bundle) | {"like": {"version": pattern.manifest.version, "differences": differ}}
-    _print_evaluation(found, as_json)
+
+
+def _print_likeness(like: dict[str, Any], as_json: bool) -> None:
+    differ = like["differences"]
     if not as_json:
-        same = f"differs from it: {'; '.join(differ)}" if differ else "the same bundle id"
-        click.echo(f"like {pattern.manifest.version}: {same}")
-    context.exit(1 if differ else 0)
-
-
-def _train_recorded(settings: Settings, workload: Workload, options: Any, like: Any = None) -> Any:
-    from dataclasses import asdict
-
-    from offline.runs import recorded
-    from offline.training_run import train_version
-
-    said = asdict(options) | {"like": like and like.manifest.version}
-    with recorded(settings, "train", said) as run:
-        run.inputs["workload"] = {"name": workload.name, "hash": workload.hash}
-        bundle = train_version(settings, workload, options, created_ms=_wall_ms(), say=_say, like=like)
-        run.inputs["data_window"] = dict(bundle.manifest.data_window)
-        run.results |= {"version": bundle.manifest.version, "bundle_id": bundle.manifest.bundle_id}
-        run.add_output(bundle.path)
-    return bundle
-
-
-def _trained(bundle: Any) -> dict[str, Any]:
-    manifest = bundle.manifest
-    made = {"version": manifest.version, "bundle_id": manifest.bundle_id, "path": str(bundle.path)}
-    return {**bundle.json("evaluation.json"), **made}
+        click.echo(f"like {like['version']}: {'differs in ' + ', '.join(differ) if differ else 'the same bundle id'}")
+    click.get_current_context().exit(1 if differ else 0)
 
 
 @click.command(epilog=_examples("driftline evaluate champion --json"))
@@ -179,19 +152,10 @@ def evaluate(version: str, name: str | None, as_json: bool) -> None:
 
     VERSION is a version, champion, challenger or latest (the default).
     """
-    from offline.packaging import last_offsets
-    from offline.runs import recorded
-    from offline.training_run import evaluate_version
-    from schemas.lake import Lake
+    from offline.training_jobs import evaluate_recorded
 
     settings, workload = _start(name)
-    with recorded(settings, "evaluate", {"version": version}) as run:
-        run.inputs["workload"] = {"name": workload.name, "hash": workload.hash}
-        run.inputs["last_offsets"] = last_offsets(Lake(settings.lake_dir), workload)
-        found = evaluate_version(settings, workload, version, _say)
-        run.inputs |= {"version": found["version"], "bundle_id": found["bundle_id"], "test": found["test"]}
-        run.results["roc_auc"] = found["rows"].get("tick", {}).get("roc_auc", {}).get("value")
-    _print_evaluation(found, as_json)
+    _print_evaluation(evaluate_recorded(settings, workload, version, _say), as_json)
 
 
 def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:
