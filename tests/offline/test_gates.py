@@ -25,7 +25,7 @@ def test_probabilities_that_are_ruled_out_close_the_gate(inflated: float, is_ope
 
 
 def test_a_slice_that_is_turned_upside_down_closes_the_gate_and_is_named() -> None:
-    fair, unfair = held_out_of(), held_out_of(bad_slice=1.0, second_knows=0.0)
+    fair, unfair = held_out_of(n=4_500), held_out_of(n=4_500, bad_slice=1.0, second_knows=0.0)
     assert slices_gate(fair, "v0001").is_open
     assert better_gate(unfair, "v0001").is_open, "on the whole it is better"
     gate = slices_gate(unfair, "v0001")

@@ -15,12 +15,14 @@ from click.testing import CliRunner, Result
 from driftline import cli as front
 from driftline.cli import Entry, cli
 from offline.cutoffs import Cutoffs, choose_test_cutoffs, day_of
-from offline.errors import ReleaseError
+from offline.errors import OfflineError, ReleaseError
 from offline.feature_parity import compare_features
+from offline.gates import Gate
+from offline.held_out import Contestant, held_out
 from offline.history import History
-from offline.promote import judge_version
+from offline.promote import Judgement, judge_version
 from offline.registry import Registry
-from offline.release import past_releases, release
+from offline.release import past_releases
 from offline.training_run import TrainingOptions, train_version
 from offline.training_set import Span, build_training_set
 from offline.version_history import tell_history
@@ -29,6 +31,7 @@ from schemas.settings import Settings
 from schemas.signatures import create_signer, load_signer
 from schemas.topic_admin import create_topics
 from schemas.workload import Workload
+from schemas.workload_parse import parse_workload
 
 Run = Callable[..., Result]
 
@@ -64,50 +67,67 @@ def run(home: Settings, grown: Settings, settings_env: dict[str, str], monkeypat
     return lambda *arguments: CliRunner().invoke(cli, list(arguments))
 
 
-def test_the_first_version_is_judged_beside_the_rule_and_released(run: Run, home: Settings, workload: Workload) -> None:
-    tried = run("promote", "v0001", "--dry-run", "--json")
+def judged(monkeypatch: pytest.MonkeyPatch, version: str, bundle_id: str, **is_open: bool) -> None:
+    """Make the judges say this of the next version."""
+    gates = tuple(Gate(name, found, "as told") for name, found in is_open.items())
+    found = Judgement(version, bundle_id, "rule", gates)
+    monkeypatch.setattr("offline.promote.judge_version", lambda *_, **__: found)
+
+
+def test_a_version_is_judged_at_every_gate_beside_the_rule(run: Run, home: Settings, workload: Workload) -> None:
+    tried = run("promote", "v0001", "--dry-run", "--json", "--budget-us", "0.01")
+    assert tried.exit_code == 1
     found = json.loads(tried.stdout)
     assert found["champion"] == "rule"
-    names = [gate["name"] for gate in found["gates"]]
-    assert names == ["workload", "skill", "better", "calibrated", "slices", "features", "latency", "onnx"]
-    assert (found["released"], past_releases(home, workload)) == (None, [])
-    assert (tried.exit_code == 0) == (found["failed"] == [])
     gates = {gate["name"]: gate for gate in found["gates"]}
-    assert gates["features"]["is_open"], gates["features"]["figure"]
+    assert list(gates) == ["workload", "skill", "better", "calibrated", "slices", "features", "latency", "onnx"]
+    assert (found["released"], past_releases(home, workload)) == (None, [])
+    assert [name for name, gate in gates.items() if gate["is_open"] is False] == found["failed"]
+    for name in ("workload", "skill", "better", "features", "onnx"):
+        assert gates[name]["is_open"], gates[name]["figure"]
     assert "equal bit by bit" in gates["features"]["figure"]
-    assert gates["onnx"]["is_open"], gates["onnx"]["figure"]
-    done = run("promote", "v0001", *(["--force"] if found["failed"] else []))
-    assert done.exit_code == 0, done.output
-    assert Registry.of(home, workload.name).alias("champion") == "v0001"
-    assert "released v0001: scores from the first day on" in done.stdout
+    assert "us a row" in gates["latency"]["figure"]
+    assert not gates["latency"]["is_open"]
 
 
-def test_a_closed_gate_is_exit_code_one_and_what_is_forced_is_told(
-    run: Run, home: Settings, grown: Settings, workload: Workload
+def test_open_gates_release_and_a_closed_one_is_exit_code_one(
+    run: Run, home: Settings, grown: Settings, workload: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release(home, workload, "v0001", force=True)
-    kept_out = run("promote", "v0002", "--budget-us", "0.01")
+    registry = Registry.of(home, workload.name)
+    first, second = (registry.load(version).manifest.bundle_id for version in ("v0001", "v0002"))
+    judged(monkeypatch, "v0001", first, better=True, latency=True)
+    done = run("promote", "v0001")
+    assert done.exit_code == 0, done.output
+    assert "released v0001: scores from the first day on" in done.stdout
+    judged(monkeypatch, "v0002", second, better=True, latency=False)
+    kept_out = run("promote", "v0002")
     assert kept_out.exit_code == 1
     assert "FAIL  latency" in kept_out.stdout
-    assert Registry.of(home, workload.name).alias("champion") == "v0001"
-    assert run("promote", "v0002", "--budget-us", "0.01", "--force").exit_code == 0
+    assert "kept out by latency" in kept_out.stdout
+    assert registry.alias("champion") == "v0001"
+    assert run("promote", "v0002", "--force").exit_code == 0
     story = run("history").stdout
     assert "v0002 (champion, challenger)" in story
     assert f"signed by {load_signer(grown).public_key[:16]}" in story  # type: ignore[union-attr]
-    assert "in place of v0001; FORCED past " in story
+    assert "in place of v0001; FORCED past latency" in story
     for broker in ("--broker", "--no-broker"):
         told = json.loads(run("history", "--json", broker).stdout)
         assert told["releases_from_topic"] == (broker == "--broker")
         first, second = told["versions"]
         assert first["releases"][0]["replaced"] == "rule"
         assert second["releases"][0]["replaced"] == "v0001"
-        assert "latency" in second["releases"][0]["forced"]
+        assert (first["releases"][0]["forced"], second["releases"][0]["forced"]) == ([], ["latency"])
         assert second["known_until_day"] > first["known_until_day"]
     assert run("rollback").exit_code == 0
     versions = json.loads(run("history", "--json", "--no-broker").stdout)["versions"]
     assert [r["status"] for r in versions[0]["releases"]] == ["release", "rollback"]
+
+
+def test_the_champion_is_not_promoted_again(grown: Settings, workload: Workload) -> None:
+    Registry.of(grown, workload.name).set_alias("champion", "v0001")
     with pytest.raises(ReleaseError, match="champion already"):
-        judge_version(home, workload, "v0001", lambda: 0.0)
+        judge_version(grown, workload, "v0001", lambda: 0.0)
+    (grown.models_dir / workload.name / "champion").unlink()
 
 
 def test_history_needs_no_broker(grown: Settings, workload: Workload) -> None:
@@ -132,6 +152,21 @@ def test_compare_judges_on_rows_after_both_trainings(run: Run, grown: Settings, 
     text = run("compare", "challenger", "rule").stdout
     assert text.startswith("v0002 beside rule: ")
     assert "verdict on v0002: " in text
+
+
+def test_versions_with_other_features_are_compared_on_the_rows_that_both_have(
+    grown: Settings, workload: Workload
+) -> None:
+    fewer = parse_workload(workload.text.replace('name = "days_since_login"', 'name = "days_since_sign_in"'), "w.toml")
+    assert fewer.hash != workload.hash
+    one = Contestant.of(grown, workload, "v0002")
+    found = held_out(grown, one, replace(one, version="other", workload=fewer))
+    alone = held_out(grown, one, one)
+    np.testing.assert_array_equal(found.first, alone.first)
+    np.testing.assert_array_equal(found.second, alone.first)
+    other_label = parse_workload(workload.text.replace('horizon = "30d"', 'horizon = "60d"'), "w.toml")
+    with pytest.raises(OfflineError, match="predict different labels"):
+        held_out(grown, one, replace(one, version="other", workload=other_label))
 
 
 def test_a_feature_that_differs_from_other_codes_is_found_and_named(grown: Settings, workload: Workload) -> None:
