@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from schemas.durations import format_duration
+from offline.card_purpose import data_lines, misuse_lines, purpose_lines
 from schemas.workload import Workload
 
 ROW_KINDS = ("tick", "event", "urgent")
@@ -22,14 +23,30 @@ COLUMNS = (
 )
 
 
-def card_text(version: str, workload: Workload, window: dict[str, Any], evaluation: dict[str, Any]) -> str:
-    """The card of a version, from what its other files say."""
+def card_text(
+    version: str,
+    workload: Workload,
+    window: Mapping[str, Any],
+    evaluation: dict[str, Any],
+    made_with: Mapping[str, str] | None = None,
+) -> str:
+    """The card of a version, from what its other files say.
+
+    Parameters
+    ----------
+    made_with
+        What it was made with: library, Python, git revision -> version.
+    """
     lines = [
         f"# {workload.name} {version}",
         "",
         workload.doc,
         "",
-        _purpose(workload),
+        *purpose_lines(workload),
+        "",
+        "## Where the data lie",
+        "",
+        *data_lines(workload, window["last_offsets"]),
         "",
         "## Data",
         "",
@@ -46,17 +63,19 @@ def card_text(version: str, workload: Workload, window: dict[str, Any], evaluati
         "",
         "* Probabilities are calibrated per row kind (tick, event, urgent) on the last training weeks.",
         "* The threshold maximises F1 there; choose another when a missed leaver costs more than a needless call.",
+        "* Intervals are about these customers and these days; they know nothing of a change of the world.",
         *(f"* {note}" for note in evaluation["training"]["notes"]),
+        "",
+        "## Who should not use it",
+        "",
+        *misuse_lines(workload, bool(evaluation["skill"]["claimed"])),
+        "",
+        "## Versions",
+        "",
+        f"* workload hash {workload.hash}",
+        *(f"* {name} {found}" for name, found in (made_with or {}).items() if found),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _purpose(workload: Workload) -> str:
-    within = format_duration(workload.label.horizon_ms)
-    return (
-        f"Predicts `{workload.label.type}` within {within} for live, eligible customers "
-        f"of the workload with hash `{workload.hash[:16]}`."
-    )
 
 
 def _rows(training: dict[str, Any]) -> str:

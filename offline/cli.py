@@ -69,7 +69,9 @@ def ingest(name: str | None, as_json: bool) -> None:
 
 @click.command(
     epilog=_examples(
-        "driftline train", "driftline train --cutoffs 2024-01-01,2024-02-01,2024-03-01 --test-cutoffs 2024-05-01"
+        "driftline train",
+        "driftline train --cutoffs 2024-01-01,2024-02-01,2024-03-01 --test-cutoffs 2024-05-01",
+        "driftline train --like v0001",
     )
 )
 @workload_option
@@ -81,6 +83,7 @@ def ingest(name: str | None, as_json: bool) -> None:
 )
 @click.option("--event-rows", type=click.IntRange(0), default=30_000, show_default=True, help="Event rows to sample.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
+@click.option("--like", metavar="VERSION", help="Make a version again: its data, cut-offs and options.")
 @threads_option
 @json_option
 def train(
@@ -91,17 +94,26 @@ def train(
     warm_up: int,
     event_rows: int,
     seed: int,
+    like: str | None,
     threads: int,
     as_json: bool,
 ) -> None:
     """Train a model on the lake and write the next version.
 
     Cut-offs are chosen from the history: the last matured days are held out, a label horizon apart from training.
+    With --like the lake is read up to the offsets that the version was trained on, whatever has come since: the bundle
+    id is the same, or the exit code is 1.
     """
     from offline.cutoffs import day_of
-    from offline.training_run import TrainingOptions, train_version
+    from offline.training_jobs import train_like, train_recorded
+    from offline.training_run import TrainingOptions
 
     settings, workload = _start(name)
+    if like is not None:
+        _check_like_alone()
+        found = train_like(settings, workload, like, _wall_ms(), _say)
+        _print_evaluation(found, as_json)
+        _print_likeness(found["like"], as_json)
     options = TrainingOptions(
         train_days=_days(cutoffs),
         test_days=_days(test_cutoffs),
@@ -111,13 +123,24 @@ def train(
         n_threads=threads,
         seed=seed,
     )
-    bundle = train_version(settings, workload, options, created_ms=_wall_ms(), say=_say)
-    found = bundle.json("evaluation.json") | {
-        "version": bundle.manifest.version,
-        "bundle_id": bundle.manifest.bundle_id,
-        "path": str(bundle.path),
-    }
-    _print_evaluation(found, as_json)
+    _print_evaluation(train_recorded(settings, workload, options, _wall_ms(), _say), as_json)
+
+
+def _check_like_alone() -> None:
+    """With --like, every option is the version's own."""
+    from click.core import ParameterSource
+
+    context = click.get_current_context()
+    given = {name for name in context.params if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    if extra := given - {"like", "name", "as_json"}:
+        raise click.UsageError(f"--like takes the version's own options; leave out {', '.join(sorted(extra))}")
+
+
+def _print_likeness(like: dict[str, Any], as_json: bool) -> None:
+    differ = like["differences"]
+    if not as_json:
+        click.echo(f"like {like['version']}: {'differs in ' + ', '.join(differ) if differ else 'the same bundle id'}")
+    click.get_current_context().exit(1 if differ else 0)
 
 
 @click.command(epilog=_examples("driftline evaluate champion --json"))
@@ -129,10 +152,10 @@ def evaluate(version: str, name: str | None, as_json: bool) -> None:
 
     VERSION is a version, champion, challenger or latest (the default).
     """
-    from offline.training_run import evaluate_version
+    from offline.training_jobs import evaluate_recorded
 
     settings, workload = _start(name)
-    _print_evaluation(evaluate_version(settings, workload, version, _say), as_json)
+    _print_evaluation(evaluate_recorded(settings, workload, version, _say), as_json)
 
 
 def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:

@@ -8,7 +8,10 @@
     |-- LabelError                 the labels cannot teach anything: one class, or none matured
     |-- UnknownVersionError        version, versions there
     |-- RegistryError              path in the registry
+    |-- RepetitionError            version that cannot be made again
     |-- ReleaseError               version, activation day
+    |-- ExportError                version that cannot be written in another form
+    |-- MissingExtraError          extra, what it is needed for
     |-- IngestError                topic, partition, offset
     |-- StateBuildError            topic, partition
     `-- OffsetGoneError            partition, offset, end (in `offline.topic_reader`)
@@ -64,12 +67,38 @@ class RegistryError(OfflineError):
         super().__init__(f"registry {self.path}: {detail}")
 
 
+class RepetitionError(OfflineError):
+    """A version cannot be made again from what is there."""
+
+    def __init__(self, version: str, detail: str) -> None:
+        self.version = version
+        super().__init__(f"{version} cannot be made again: {detail}")
+
+
 class ReleaseError(OfflineError):
     """A release that would change the past, or that no gate lets through."""
 
     def __init__(self, version: str, detail: str) -> None:
         self.version = version
         super().__init__(f"release {version}: {detail}")
+
+
+class ExportError(OfflineError):
+    """A version's model cannot be written in another form without changing its answers."""
+
+    def __init__(self, version: str, detail: str) -> None:
+        self.version = version
+        super().__init__(f"export {version}: {detail}")
+
+
+class MissingExtraError(OfflineError):
+    """A library that not everybody installs is needed."""
+
+    def __init__(self, extra: str, purpose: str, missing: Sequence[str]) -> None:
+        self.extra = extra
+        super().__init__(
+            f"{purpose} needs {' and '.join(missing)}, which is not installed; run `pip install 'driftline[{extra}]'`"
+        )
 
 
 class IngestError(OfflineError):

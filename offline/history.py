@@ -6,7 +6,7 @@ Reads one day of event time after the other, so that memory holds a few days, no
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from stream_app.columns import Columns, columns_of
 from stream_app.plan import Plan
 
 Refused = Counter[str]
+Offsets = Mapping[str, Mapping[str, int]]
+"""Topic -> partition (as text, as JSON has it) -> last offset."""
 Int64s = NDArray[np.int64]
 MAX_REMEMBERED = 4_000_000  # events; about 150 bytes each
 
@@ -55,15 +57,22 @@ def read_history(
 
 
 def read_known(
-    lake: Lake, workload: Workload, until_known_ms: int | None = None, refused: Refused | None = None
+    lake: Lake,
+    workload: Workload,
+    until_known_ms: int | None = None,
+    refused: Refused | None = None,
+    upto: Offsets | None = None,
 ) -> Iterator[tuple[EventBatch, Columns]]:
-    """What `read_history` yields, each batch with its columns."""
+    """What `read_history` yields, each batch with its columns; `upto` leaves out later offsets than these."""
     span = lake.days([topic.name for topic in workload.topics])
     if span is None:
         raise EmptyLakeError(lake.root)
     plan = Plan.from_workload(workload)
     counts = Counter[str]() if refused is None else refused
-    readers = [_TopicReader(lake, plan, topic, counts) for topic in workload.topics]
+    readers = [
+        _TopicReader(lake, plan, topic, counts, None if upto is None else upto.get(topic.name, {}))
+        for topic in workload.topics
+    ]
     last = span[1] + workload.lateness_ms // DAY_MS + 1
     if until_known_ms is not None:
         last = min(last, (until_known_ms - 1) // DAY_MS)
@@ -79,17 +88,24 @@ class History:
 
     Calling it reads the lake and yields event batches. `columns` yields the same events as the kernels take them: from
     memory when the last reading fitted there, else by reading again.
+
+    Parameters
+    ----------
+    upto
+        The lake as it was when these were the last offsets in it; None takes all of it.
     """
 
-    def __init__(self, lake: Lake, workload: Workload, until_known_ms: int | None = None) -> None:
-        self._lake, self._workload, self._until_ms = lake, workload, until_known_ms
+    def __init__(
+        self, lake: Lake, workload: Workload, until_known_ms: int | None = None, upto: Offsets | None = None
+    ) -> None:
+        self._lake, self._workload, self._until_ms, self._upto = lake, workload, until_known_ms, upto
         self._remembered: list[Columns] | None = None
 
     def __call__(self) -> Iterator[EventBatch]:
         """Read the lake; what fits is remembered for `columns`."""
         remembered: list[Columns] = []
         n_events = 0
-        for batch, columns in read_known(self._lake, self._workload, self._until_ms):
+        for batch, columns in read_known(self._lake, self._workload, self._until_ms, upto=self._upto):
             n_events += len(batch)
             if n_events <= MAX_REMEMBERED:
                 remembered.append(columns)
@@ -101,7 +117,8 @@ class History:
         if self._remembered is not None:
             yield from self._remembered
         else:
-            yield from (columns for _, columns in read_known(self._lake, self._workload, self._until_ms))
+            read = read_known(self._lake, self._workload, self._until_ms, upto=self._upto)
+            yield from (columns for _, columns in read)
 
 
 class _TopicReader:
@@ -111,8 +128,10 @@ class _TopicReader:
     event days up to D + 1.
     """
 
-    def __init__(self, lake: Lake, plan: Plan, topic: EventTopic, counts: Refused) -> None:
-        self._plan, self._topic, self._counts = plan, topic, counts
+    def __init__(
+        self, lake: Lake, plan: Plan, topic: EventTopic, counts: Refused, upto: Mapping[str, int] | None
+    ) -> None:
+        self._plan, self._topic, self._counts, self._upto = plan, topic, counts, upto
         self._files = [(day_of(path.parent.name.removeprefix("event_day=")), path) for path in lake.files(topic.name)]
         self._at = 0
         self._waiting: dict[int, list[_Piece]] = {}
@@ -137,7 +156,9 @@ class _TopicReader:
         return batch.take(order), columns.take(order).with_own_keys()
 
     def _load(self, paths: list[Path]) -> None:
-        table = pa.concat_tables([self._read(path) for path in paths]).unify_dictionaries()
+        table = self._then(pa.concat_tables([self._read(path) for path in paths]).unify_dictionaries())
+        if not len(table):
+            return
         batch, partition = batch_of(self._topic, table), table["partition"].to_numpy()
         columns = columns_of(self._plan, batch, table["offset"].to_numpy())
         too_long = columns.key_len > self._plan.workload.customer_id_max_bytes
@@ -148,6 +169,16 @@ class _TopicReader:
             rows = np.flatnonzero(accepted & (days == day))
             piece = _Piece(batch.take(rows), columns.take(rows).with_own_keys(), partition[rows])
             self._waiting.setdefault(day, []).append(piece)
+
+    def _then(self, table: pa.Table) -> pa.Table:
+        """The rows that were there when the lake ended at the given offsets."""
+        if self._upto is None:
+            return table
+        partition, offset = table["partition"].to_numpy(), table["offset"].to_numpy()
+        last = np.full(int(partition.max(initial=0)) + 1, -1, np.int64)
+        for name, end in self._upto.items():
+            last[int(name) : int(name) + 1] = end
+        return table.filter(pa.array(offset <= last[partition]))
 
     def _read(self, path: Path) -> pa.Table:
         try:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-import platform
+from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version as version_of
 from typing import Any
 
 import numpy as np
 
 from offline.card import card_text
+from offline.card_page import card_page
 from offline.cutoffs import date_text
 from offline.evaluate import evaluate
+from offline.history import Offsets
+from offline.provenance import git_revision, libraries, machine
 from offline.registry import Registry
 from offline.train import Trained
 from offline.training_set import Bools, TrainingSet
 from schemas.bundle import Bundle, write_bundle
 from schemas.lake import Lake
+from schemas.workload import Workload
 from stream_app.model import BoosterModel
 from stream_app.reference import Reference
-
-LIBRARIES = ("numpy", "xgboost", "scikit-learn", "numba")
 
 
 def package(
@@ -32,6 +33,8 @@ def package(
     *,
     created_ms: int | None = None,
     held_out: dict[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    upto: Offsets | None = None,
 ) -> Bundle:
     """Evaluate on the test block and write the next version.
 
@@ -41,15 +44,22 @@ def package(
         Wall-clock time for the manifest; outside the bundle id.
     held_out
         More to say in the evaluation, such as the comparison with the champion.
+    options
+        With what `offline.repetition` can train the same model again.
+    upto
+        The last offsets that were read, when the lake goes on behind them.
     """
     workload, version = training.plan.workload, registry.next_version()
     files = core_files(training, trained)
     model = BoosterModel(version, files, training.plan)
     evaluation = _evaluation(training, trained, model) | (held_out or {})
-    window = data_window(lake, training)
+    evaluation["training"]["options"] = dict(options or {})
+    window = data_window(lake, training, upto)
     files["reference.json"] = dump(_reference(training, model).as_json())
     files["evaluation.json"] = dump(evaluation)
-    files["card.md"] = card_text(version, workload, window, evaluation).encode()
+    made_with = {**libraries(), **machine(), "git revision": git_revision()}
+    card = card_text(version, workload, window, evaluation, made_with)
+    files |= {"card.md": card.encode(), "card.html": card_page(card).html().encode()}
     return write_bundle(
         registry.models_dir,
         files,
@@ -57,9 +67,11 @@ def package(
         version=version,
         workload_hash=workload.hash,
         data_window=window,
-        libraries={name: version_of(name) for name in LIBRARIES},
-        architecture=platform.machine(),
+        libraries=libraries(),
+        architecture=machine()["architecture"],
+        git_revision=git_revision(),
         created_ms=created_ms,
+        signer=registry.signer,
     )
 
 
@@ -80,12 +92,18 @@ def scores_of(model: BoosterModel, training: TrainingSet, rows: Bools) -> np.nda
     return model.score(training.rows.X[rows], training.rows.kind[rows].astype(np.int64)).astype(np.float64)
 
 
-def data_window(lake: Lake, training: TrainingSet) -> dict[str, Any]:
-    """What the model was made of: days, cut-offs, and the last offset of every partition in the lake."""
+def last_offsets(lake: Lake, workload: Workload) -> dict[str, dict[str, int]]:
+    """Topic -> partition -> the last offset in the lake."""
     offsets: dict[str, dict[str, int]] = {}
-    for topic in training.plan.workload.topics:
+    for topic in workload.topics:
         for one in lake.slices(topic.name):
             offsets.setdefault(topic.name, {})[str(one.partition)] = one.last
+    return offsets
+
+
+def data_window(lake: Lake, training: TrainingSet, upto: Offsets | None = None) -> dict[str, Any]:
+    """What the model was made of: days, cut-offs, and the last offset of every partition that was read."""
+    offsets = last_offsets(lake, training.plan.workload) if upto is None else upto
     return {
         "first_day": date_text(training.span.first_day),
         "known_until_day": date_text(training.span.known_until_day),

@@ -12,6 +12,8 @@ from pathlib import Path
 from offline.errors import RegistryError, UnknownVersionError
 from schemas.bundle import Bundle, bundle_dir, list_bundles, read_bundle
 from schemas.lake import write_atomic
+from schemas.settings import Settings
+from schemas.signatures import Signer, Trust, load_signer
 
 ALIASES = ("champion", "challenger")
 _VERSION = re.compile(r"v([0-9]{4,9})", re.ASCII)
@@ -26,11 +28,35 @@ class Registry:
         ``<home>/models``.
     workload_name
         Name of the workload.
+    trust
+        Whose bundles are taken; None takes all.
+    settings
+        Of the installation whose key signs what is written; None leaves it unsigned.
     """
 
-    def __init__(self, models_dir: Path, workload_name: str) -> None:
+    def __init__(
+        self, models_dir: Path, workload_name: str, trust: Trust | None = None, settings: Settings | None = None
+    ) -> None:
         self.models_dir = models_dir
         self.workload_name = workload_name
+        self.trust = trust
+        self._settings = settings
+
+    @classmethod
+    def of(cls, settings: Settings, workload_name: str) -> Registry:
+        """The registry of an installation, with its own key and those it trusts.
+
+        Raises
+        ------
+        SettingsError
+            When a trusted key cannot be read.
+        """
+        return cls(settings.models_dir, workload_name, Trust.of(settings), settings)
+
+    @property
+    def signer(self) -> Signer | None:
+        """Who signs what is written, None when there is no key; only writers need to be able to read it."""
+        return None if self._settings is None else load_signer(self._settings)
 
     def versions(self) -> tuple[str, ...]:
         """Versions, oldest first."""
@@ -58,7 +84,7 @@ class Registry:
 
     def load(self, version: str) -> Bundle:
         """The verified bundle of a version or alias."""
-        return read_bundle(bundle_dir(self.models_dir, self.workload_name, self.resolve(version)))
+        return read_bundle(bundle_dir(self.models_dir, self.workload_name, self.resolve(version)), trust=self.trust)
 
     def alias(self, name: str) -> str | None:
         """The version an alias points to; None when it is not set."""

@@ -5,14 +5,17 @@ The stream's workers read the topic; the model itself goes as files. `rollback` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from offline.cutoffs import date_text
 from offline.errors import ReleaseError
 from offline.registry import Registry
+from offline.release_log import append_release
 from offline.topic_reader import read_records
 from offline.topic_writer import publish
+from schemas.bundle import Bundle
 from schemas.codec import Codec
 from schemas.durations import DAY_MS
 from schemas.registry import FileRegistry
@@ -66,6 +69,7 @@ def release(
     force: bool = False,
     signal_id: str | None = None,
     status: Literal["release", "rollback"] = "release",
+    forced: Sequence[str] = (),
 ) -> Released:
     """Publish a release and make the version the champion once the broker has it.
 
@@ -77,17 +81,20 @@ def release(
         First day it scores; None takes the next tick, or day 0 when no clock has run yet.
     force
         Release a bundle of another workload hash than the current one, or one whose evaluation shows no skill.
+    forced
+        Names of further gates that are closed and overruled; all of them go into the release log.
 
     Raises
     ------
     ReleaseError
         When the day has begun in some partition, or a gate is closed.
     """
-    registry = Registry(settings.models_dir, workload.name)
+    registry = Registry.of(settings, workload.name)
     bundle = registry.load(version)
     manifest = bundle.manifest
-    if not force:
-        _check_gates(workload, bundle.json("evaluation.json"), manifest.version, manifest.workload_hash)
+    closed = _closed_gates(workload, bundle)
+    if closed and not force:
+        raise ReleaseError(manifest.version, f"{next(iter(closed.values()))}; --force releases it anyway")
     latest = max(clock_days(settings, workload).values(), default=NO_CLOCK_DAY)
     day = latest + 1 if activate_day is None else activate_day
     if day <= latest:
@@ -109,6 +116,8 @@ def release(
     topic = topic_for("model-releases", workload, settings)
     publish(settings, topic, Codec(FileRegistry.fixed()), f"{manifest.version}:{day}", record)
     registry.set_alias("champion", manifest.version)
+    overruled = sorted({*closed, *forced}) if status == "release" else []
+    append_release(registry, record | {"forced": overruled})
     return Released(manifest.version, manifest.bundle_id, day, latest, status)
 
 
@@ -131,9 +140,12 @@ def rollback(settings: Settings, workload: Workload) -> Released:
     return release(settings, workload, stack[-2], status="rollback", force=True)
 
 
-def _check_gates(workload: Workload, evaluation: Any, version: str, workload_hash: str) -> None:
-    if workload_hash != workload.hash:
-        raise ReleaseError(version, "was trained for another version of the workload; --force releases it anyway")
-    if not evaluation.get("skill", {}).get("claimed", False):
-        why = evaluation.get("skill", {}).get("text", "no evaluation")
-        raise ReleaseError(version, f"shows no skill on held-out data ({why}); --force releases it anyway")
+def _closed_gates(workload: Workload, bundle: Bundle) -> dict[str, str]:
+    """Gate -> why it is closed, of those that need no data."""
+    closed = {}
+    if bundle.manifest.workload_hash != workload.hash:
+        closed["workload"] = "was trained for another version of the workload"
+    skill = bundle.json("evaluation.json").get("skill", {})
+    if not skill.get("claimed", False):
+        closed["skill"] = f"shows no skill on held-out data ({skill.get('text', 'no evaluation')})"
+    return closed

@@ -10,6 +10,7 @@ import numpy as np
 from offline.release import past_releases
 from schemas.bundle import Bundle, bundle_dir, read_bundle, released_bundle_dir
 from schemas.settings import Settings
+from schemas.signatures import Trust
 from schemas.workload import Workload
 from stream_app.model import BoosterModel, RuleModel
 from stream_app.plan import Plan
@@ -28,6 +29,7 @@ class ReleasedModels:
 
     def __init__(self, settings: Settings, workload: Workload) -> None:
         self._models_dir, self._workload_name = settings.models_dir, workload.name
+        self._trust = Trust.of(settings)
         self.records = past_releases(settings, workload)
 
     def bundle(self, version: str) -> Bundle:
@@ -40,8 +42,9 @@ class ReleasedModels:
         """
         for record in reversed(self.records):
             if record["version"] == version:
-                return read_bundle(released_bundle_dir(self._models_dir, record["path"]), record["bundle_id"])
-        return read_bundle(bundle_dir(self._models_dir, self._workload_name, version))
+                path = released_bundle_dir(self._models_dir, record["path"])
+                return read_bundle(path, record["bundle_id"], self._trust)
+        return read_bundle(bundle_dir(self._models_dir, self._workload_name, version), trust=self._trust)
 
     def schedule(self, plan: Plan) -> tuple[ModelSchedule, list[str]]:
         """Which model scores which day, and the versions left out: they were trained for another workload hash.

@@ -50,7 +50,7 @@ def write_report(
     OfflineError
         When there are no rows to compare, or rendering fails.
     """
-    registry = Registry(settings.models_dir, workload.name)
+    registry = Registry.of(settings, workload.name)
     bundle = registry.load(version)
     lake, plan = Lake(settings.lake_dir), Plan.from_workload(workload)
     if known_until_ms is None:

@@ -114,7 +114,7 @@ class RetrainWorker:
     def _train(self, signal: Record, clock: int, as_of_ms: int) -> dict[str, Any]:
         self.say(f"{signal['signal_id']}: training on what was known before {date_text(clock)}")
         ingest(self.settings, self.workload, self.say)
-        registry = Registry(self.settings.models_dir, self.workload.name)
+        registry = Registry.of(self.settings, self.workload.name)
         created_ms = self.wall_ms() if self.wall_ms else None
         found = answer(
             Lake(self.settings.lake_dir),

@@ -95,7 +95,13 @@ def answer(
     trained = train(training, recipes, n_threads=n_threads)
     verdict = _verdict(registry, training, trained, signal["model_version"])
     comparison = {"champion": verdict.details | {"released": verdict.is_better, "reason": verdict.reason}}
-    bundle = package(registry, lake, training, trained, created_ms=created_ms, held_out=comparison)
+    options = {  # of `offline.training_run.TrainingOptions`; the others have their defaults
+        "until_day": known_until_day,
+        "longest_block_days": BLOCK_DAYS,
+        "onset_day": onset,
+        "n_threads": n_threads,
+    }
+    bundle = package(registry, lake, training, trained, created_ms=created_ms, held_out=comparison, options=options)
     return Answer(bundle, verdict)
 
 

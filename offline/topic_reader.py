@@ -6,6 +6,7 @@ The offline side touches confluent_kafka here, in `topic_writer` and, sharing no
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -95,6 +96,18 @@ def raw_span(messages: Sequence[Message]) -> RecordSpan:
         [key.encode() if isinstance(key, str) else key for key in keys],
         [message.value() for message in messages],
     )
+
+
+def is_reachable(settings: Settings, timeout_s: float = 1.0) -> bool:
+    """Whether any broker accepts a connection; quicker to say no than the client, which keeps trying."""
+    for address in settings.bootstrap.split(","):
+        host, _, port = address.strip().split("://")[-1].rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout_s):
+                return True
+        except (OSError, ValueError):
+            continue
+    return False
 
 
 def _consumer(settings: Settings) -> Consumer:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from offline.cutoffs import Cutoffs, choose_cutoffs, choose_test_cutoffs, date_text, day_of, given_cutoffs
+from offline.cutoffs import (
+    LONGEST_BLOCK_DAYS,
+    Cutoffs,
+    choose_cutoffs,
+    choose_test_cutoffs,
+    date_text,
+    day_of,
+    given_cutoffs,
+)
 from offline.evaluate import evaluate
 from offline.history import History
 from offline.models import Logistic
-from offline.packaging import package, scores_of
+from offline.packaging import data_window, package, scores_of
 from offline.registry import Registry
+from offline.repetition import check_same_window
 from offline.retraining import horizon_days
-from offline.train import train
+from offline.train import ALL, recipes_after_drift, train
 from offline.training_set import N_EVENT_ROWS, ROW_KINDS, Span, build_training_set
 from schemas.bundle import Bundle
 from schemas.durations import DAY_MS
@@ -39,12 +48,18 @@ class TrainingOptions:
         Use only what was known before this day.
     warm_up_days
         Days of history before the first chosen cut-off.
+    longest_block_days
+        Chosen later and test blocks are at most this long.
+    onset_day
+        First day of a drift that the training answers; None without one.
     """
 
     train_days: tuple[int, ...] = ()
     test_days: tuple[int, ...] = ()
     until_day: int | None = None
     warm_up_days: int = 28
+    longest_block_days: int = LONGEST_BLOCK_DAYS
+    onset_day: int | None = None
     n_event_rows: int = N_EVENT_ROWS
     n_threads: int = 1
     seed: int = 0
@@ -57,15 +72,30 @@ def train_version(
     *,
     created_ms: int | None = None,
     say: Say = lambda _: None,
+    like: Bundle | None = None,
 ) -> Bundle:
-    """Train on the lake, write the next version and make it the challenger."""
-    lake, registry = Lake(settings.lake_dir), Registry(settings.models_dir, workload.name)
+    """Train on the lake, write the next version and make it the challenger.
+
+    Parameters
+    ----------
+    like
+        A bundle to make again, of which workload and options are: what has come into the lake since is left out, and
+        no alias moves.
+
+    Raises
+    ------
+    RepetitionError
+        When the lake no longer holds what `like` was made of.
+    """
+    lake, registry = Lake(settings.lake_dir), Registry.of(settings, workload.name)
     horizon = horizon_days(workload)
 
     def split(span: Span) -> Cutoffs:
         if options.train_days or options.test_days:
             return given_cutoffs(list(options.train_days), list(options.test_days), horizon)
-        chosen = choose_cutoffs(span.first_day, span.known_until_day, horizon, options.warm_up_days)
+        chosen = choose_cutoffs(
+            span.first_day, span.known_until_day, horizon, options.warm_up_days, options.longest_block_days
+        )
         say(
             f"{span.n_events} events; train cut-offs {date_text(chosen.train_days[0])} to "
             f"{date_text(chosen.train_days[-1])}, test {date_text(chosen.test.days[0])} "
@@ -74,26 +104,32 @@ def train_version(
         return chosen
 
     until_ms = None if options.until_day is None else options.until_day * DAY_MS
+    upto = None if like is None else like.manifest.data_window["last_offsets"]
     say("reading the history")
     training = build_training_set(
         workload,
-        History(lake, workload, until_ms),
+        History(lake, workload, until_ms, upto),
         split,
         known_until_ms=until_ms,
         n_event_rows=options.n_event_rows,
         seed=options.seed,
+        onset_day=options.onset_day,
     )
+    if like is not None:
+        check_same_window(data_window(lake, training, upto), like)
     say(f"training on {int(training.fold('fit', 'between', 'later').sum())} rows")
-    trained = train(training, n_threads=options.n_threads, seed=options.seed)
+    recipes = (ALL,) if options.onset_day is None else recipes_after_drift(options.onset_day, horizon)
+    trained = train(training, recipes, n_threads=options.n_threads, seed=options.seed)
     say("evaluating on the held-out cut-offs")
-    bundle = package(registry, lake, training, trained, created_ms=created_ms)
-    registry.set_alias("challenger", bundle.manifest.version)
+    bundle = package(registry, lake, training, trained, created_ms=created_ms, options=asdict(options), upto=upto)
+    if like is None:
+        registry.set_alias("challenger", bundle.manifest.version)
     return bundle
 
 
 def evaluate_version(settings: Settings, workload: Workload, version: str, say: Say = lambda _: None) -> dict[str, Any]:
     """Judge a version on every matured week after its training, with its own frozen workload."""
-    bundle = Registry(settings.models_dir, workload.name).load(version)
+    bundle = Registry.of(settings, workload.name).load(version)
     frozen = parse_workload(bundle.files["workload.toml"].decode(), Path(bundle.path / "workload.toml"))
     trained_to = day_of(bundle.manifest.data_window["train"][-1])
     own = bundle.json("evaluation.json")

@@ -2,6 +2,7 @@
 
 ``<models>/<workload>/<version>/``. The files are read once; the bytes whose hash was checked are the bytes returned,
 and nobody opens the files again. A bundle never changes: writing a version twice is refused. Nothing is unpickled.
+Beside the manifest may lie its signature, outside the bundle's id; who may sign is `schemas.signatures`' matter.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from schemas.errors import BundleError
+from schemas.lake import write_atomic
+from schemas.signatures import SIGNATURE, Signer, Trust
 
 MANIFEST: Final = "manifest.json"
 CORE_FILES: Final = ("model.ubj", "calibration.json", "threshold.json", "workload.toml", "reference.json")
@@ -146,8 +149,9 @@ def write_bundle(
     architecture: str = "",
     git_revision: str = "",
     created_ms: int | None = None,
+    signer: Signer | None = None,
 ) -> Bundle:
-    """Write a new bundle; its folder appears whole or not at all.
+    """Write a new bundle, signed if there is a signer; its folder appears whole or not at all.
 
     Raises
     ------
@@ -159,7 +163,7 @@ def write_bundle(
         if name not in files:
             raise BundleError(target, f"lacks {name}")
     for name in files:
-        if name == MANIFEST or not _FILE.fullmatch(name):
+        if name in (MANIFEST, SIGNATURE) or not _FILE.fullmatch(name):
             raise BundleError(target, f"cannot hold a file named {name!r}")
     hashes = {name: _sha256(data) for name, data in sorted(files.items())}
     manifest = Manifest(
@@ -174,11 +178,12 @@ def write_bundle(
         git_revision=git_revision,
         created_ms=created_ms,
     )
-    _place(target, {**files, MANIFEST: manifest.to_json()})
+    signature = {} if signer is None else {SIGNATURE: signer.sign(manifest.to_json())}
+    _place(target, {**files, MANIFEST: manifest.to_json(), **signature})
     return Bundle(manifest, dict(files), target)
 
 
-def read_bundle(path: Path, bundle_id: str | None = None) -> Bundle:
+def read_bundle(path: Path, bundle_id: str | None = None, trust: Trust | None = None) -> Bundle:
     """Read a bundle and check every byte.
 
     Parameters
@@ -187,13 +192,16 @@ def read_bundle(path: Path, bundle_id: str | None = None) -> Bundle:
         Its folder, from `bundle_dir` or `released_bundle_dir`.
     bundle_id
         What the release record says; None trusts the manifest.
+    trust
+        Whose bundles are taken; None takes all. The product always says it.
 
     Raises
     ------
     BundleError
-        When a file is missing, changed or not allowed, or the bundle is another than `bundle_id` says.
+        When a file is missing, changed or not allowed, when the bundle is another than `bundle_id` says, or not signed
+        by whom one trusts.
     """
-    manifest = _manifest(path)
+    manifest = _manifest(path, trust or Trust())
     files: dict[str, bytes] = {}
     for name, expected in manifest.files.items():
         files[name] = _read(path / name)
@@ -214,9 +222,16 @@ def list_bundles(models_dir: Path, workload: str) -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in found if _VERSION.fullmatch(path.parent.name)))
 
 
-def _manifest(path: Path) -> Manifest:
+def sign_bundle(bundle: Bundle, signer: Signer) -> None:
+    """Put a signature beside the manifest of a bundle that has just been read, in place of an older one."""
+    write_atomic(bundle.path / SIGNATURE, signer.sign(bundle.manifest.to_json()))
+
+
+def _manifest(path: Path, trust: Trust) -> Manifest:
+    data = _read(path / MANIFEST)
+    trust.check(path, data, _read(path / SIGNATURE) if (path / SIGNATURE).exists() else None)
     try:
-        content = json.loads(_read(path / MANIFEST))
+        content = json.loads(data)
     except ValueError as cause:
         raise BundleError(path / MANIFEST, f"is not JSON: {cause}") from cause
     names = {f.name for f in fields(Manifest)}
@@ -225,7 +240,7 @@ def _manifest(path: Path) -> Manifest:
     if not isinstance(content["files"], dict) or not isinstance(content["data_window"], dict):
         raise BundleError(path / MANIFEST, "has files or data_window that are no table")
     for name, sha256 in content["files"].items():
-        if name == MANIFEST or not _FILE.fullmatch(name) or not _SHA256.fullmatch(str(sha256)):
+        if name in (MANIFEST, SIGNATURE) or not _FILE.fullmatch(name) or not _SHA256.fullmatch(str(sha256)):
             raise BundleError(path / MANIFEST, f"lists {name!r}, which is not allowed")
     for name in REQUIRED_FILES:
         if name not in content["files"]:

@@ -32,7 +32,7 @@ class Settings:
     bootstrap
         Kafka addresses, ``host:port`` separated by commas.
     home
-        Folder that holds ``lake/``, ``models/`` and ``reports/``.
+        Folder that holds ``lake/``, ``models/``, ``reports/``, ``runs/`` and ``keys/``.
     workload
         Name of a built-in workload, or a path to a workload file.
     partitions
@@ -45,6 +45,8 @@ class Settings:
         Whether an unencrypted broker that is not on loopback is accepted.
     security_protocol, sasl_mechanism, sasl_username, sasl_password, ssl_ca_file
         How to reach a secured broker; empty means not used. The password never shows in ``repr``.
+    trusted_keys
+        Public keys (hex, or files that hold one) whose bundles are taken, separated by commas; empty takes all.
     delivery
         How a worker publishes: exactly-once (by transactions), at-least-once, or auto: what the broker can.
     crash_at
@@ -68,6 +70,7 @@ class Settings:
     sasl_username: str = ""
     sasl_password: str = field(default="", repr=False)
     ssl_ca_file: str = ""
+    trusted_keys: str = ""
     delivery: str = "auto"
     crash_at: str = ""
 
@@ -119,6 +122,16 @@ class Settings:
     def reports_dir(self) -> Path:
         """Root of the reports."""
         return self.home / "reports"
+
+    @property
+    def runs_dir(self) -> Path:
+        """Where each run of a job leaves its record."""
+        return self.home / "runs"
+
+    @property
+    def keys_dir(self) -> Path:
+        """Where the key is that signs bundles."""
+        return self.home / "keys"
 
     def kafka_config(self) -> dict[str, Any]:
         """The connection part of a librdkafka configuration."""
@@ -216,6 +229,7 @@ _READERS: Final[dict[str, Callable[[str, str], Any]]] = {
     "sasl_username": _text,
     "sasl_password": _text,
     "ssl_ca_file": _text,
+    "trusted_keys": _text,
     "delivery": _text,
     "crash_at": _text,
 }

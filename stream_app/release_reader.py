@@ -16,6 +16,7 @@ from schemas.bundle import read_bundle, released_bundle_dir
 from schemas.codec import Codec
 from schemas.errors import BrokerError, BundleError, CodecError
 from schemas.settings import Settings
+from schemas.signatures import Trust
 from schemas.topics import topic_for
 from stream_app.errors import ModelError
 from stream_app.model import BoosterModel
@@ -33,6 +34,7 @@ class ReleaseReader:
 
     def __init__(self, settings: Settings, plan: Plan, codec: Codec) -> None:
         self.settings, self.plan, self.codec = settings, plan, codec
+        self._trust = Trust.of(settings)
         self.topic = topic_for("model-releases", plan.workload, settings).name
         self._consumer = Consumer(
             settings.kafka_config()
@@ -93,7 +95,7 @@ class ReleaseReader:
         version = str(record["version"])
         try:
             path = released_bundle_dir(self.settings.models_dir, record["path"])
-            bundle = read_bundle(path, record["bundle_id"])
+            bundle = read_bundle(path, record["bundle_id"], self._trust)
         except BundleError as cause:
             raise ModelError(version, str(cause)) from cause
         if bundle.manifest.workload_hash != self.plan.workload.hash:

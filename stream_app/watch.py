@@ -21,6 +21,7 @@ from schemas.durations import DAY_MS
 from schemas.errors import BrokerError, TopicError
 from schemas.registry import FileRegistry
 from schemas.settings import Settings
+from schemas.signatures import Trust
 from schemas.topics import topic_for
 from schemas.workload import Workload
 from stream_app.aggregate import DRIFT, SIGNALS, Aggregator, Output
@@ -125,7 +126,7 @@ class References:
     """References of released models, by version; the records of the release topic say where their bundles are."""
 
     def __init__(self, settings: Settings) -> None:
-        self._models_dir = settings.models_dir
+        self._models_dir, self._trust = settings.models_dir, Trust.of(settings)
         self._releases: dict[str, Mapping[str, Any]] = {}
         self._loaded: dict[str, Reference] = {}
 
@@ -151,7 +152,8 @@ class References:
         if version not in self._releases:
             raise ModelError(version, "has scored, but no release names it")
         release = self._releases[version]
-        bundle = read_bundle(released_bundle_dir(self._models_dir, release["path"]), release["bundle_id"])
+        path = released_bundle_dir(self._models_dir, release["path"])
+        bundle = read_bundle(path, release["bundle_id"], self._trust)
         return Reference.decode(bundle.files["reference.json"], f"{release['path']}/reference.json")
 
 

@@ -12,6 +12,7 @@ from offline.release import past_releases
 from offline.verifier.decisions import ROW_KINDS
 from schemas.bundle import Bundle, read_bundle, released_bundle_dir
 from schemas.settings import Settings
+from schemas.signatures import Trust
 from schemas.workload import Workload
 
 Floats32 = npt.NDArray[np.float32]
@@ -109,9 +110,10 @@ def load_models(settings: Settings, workload: Workload) -> ModelsByDay:
         When one is missing or damaged.
     """
     releases: list[tuple[int, Model]] = []
+    trust = Trust.of(settings)
     for record in past_releases(settings, workload):
         path = released_bundle_dir(settings.models_dir, record["path"])
-        bundle = read_bundle(path, record["bundle_id"])
+        bundle = read_bundle(path, record["bundle_id"], trust)
         if bundle.manifest.workload_hash != workload.hash:
             continue  # workers pass over it, too
         releases.append((int(record["activate_day"]), ReleasedModel(bundle)))
