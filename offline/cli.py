@@ -69,7 +69,9 @@ def ingest(name: str | None, as_json: bool) -> None:
 
 @click.command(
     epilog=_examples(
-        "driftline train", "driftline train --cutoffs 2024-01-01,2024-02-01,2024-03-01 --test-cutoffs 2024-05-01"
+        "driftline train",
+        "driftline train --cutoffs 2024-01-01,2024-02-01,2024-03-01 --test-cutoffs 2024-05-01",
+        "driftline train --params latest",
     )
 )
 @workload_option
@@ -80,6 +82,7 @@ def ingest(name: str | None, as_json: bool) -> None:
     "--warm-up", type=click.IntRange(0, 1000), default=28, show_default=True, help="Days before the first cut-off."
 )
 @click.option("--event-rows", type=click.IntRange(0), default=30_000, show_default=True, help="Event rows to sample.")
+@click.option("--params", metavar="FILE|latest", help="Parameters of a file, or those `driftline tune` found last.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
 @threads_option
 @json_option
@@ -90,6 +93,7 @@ def train(
     until: str | None,
     warm_up: int,
     event_rows: int,
+    params: str | None,
     seed: int,
     threads: int,
     as_json: bool,
@@ -100,6 +104,7 @@ def train(
     """
     from offline.cutoffs import day_of
     from offline.training_run import TrainingOptions, train_version
+    from offline.tuning.params_file import load_params
 
     settings, workload = _start(name)
     options = TrainingOptions(
@@ -110,6 +115,7 @@ def train(
         n_event_rows=event_rows,
         n_threads=threads,
         seed=seed,
+        params=None if params is None else load_params(settings, workload, params),
     )
     bundle = train_version(settings, workload, options, created_ms=_wall_ms(), say=_say)
     found = bundle.json("evaluation.json") | {
