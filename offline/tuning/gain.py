@@ -46,14 +46,10 @@ class Gain:
         found = self.expected
         span = f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f}) in {criterion.words}"
         if self.is_worth_it:
-            return (
-                f"Tuning is worth it: a gain of {span} is to be expected on customers that took no part in the choice."
-            )
+            return f"Tuning is worth it: expected on customers that took no part in the choice is a gain of {span}."
         if found.high < 0.0:
-            return f"Tuning harms: expected is a change of {span}. Keep the defaults."
-        return (
-            f"Tuning brings nothing that these folds can show: expected is {span}, which covers 0. Keep the defaults."
-        )
+            return f"Tuning harms: the expected gain is {span}. Keep the defaults."
+        return f"Tuning brings nothing that these folds show: the expected gain of {span} covers 0. Keep the defaults."
 
 
 def gain_over_defaults(

@@ -44,9 +44,7 @@ class RandomSearch:
     def point(self, number: int, done: Sequence[Trial]) -> Params:
         """A draw that depends on seed and number alone."""
         shares = np.random.default_rng((self._seed, number)).random(len(self._space))
-        return {
-            parameter.name: parameter.at(float(share)) for parameter, share in zip(self._space, shares, strict=True)
-        }
+        return {axis.name: axis.at(float(share)) for axis, share in zip(self._space, shares, strict=True)}
 
 
 class GridSearch:

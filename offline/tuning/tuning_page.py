@@ -20,8 +20,8 @@ def tuning_page(result: StudyResult, workload_name: str) -> Page:
     content = result.content()
     page = Page(
         f"Tuning of {workload_name}",
-        f"Study {result.name}: {content['n_trials']} trials by {result.inputs['method']}, {content['n_pruned']} pruned, "
-        f"{len(result.folds)} folds in time; the test cut-offs took no part.",
+        f"Study {result.name}: {content['n_trials']} trials by {result.inputs['method']}, "
+        f"{content['n_pruned']} pruned, {len(result.folds)} folds in time; the test cut-offs took no part.",
     )
     page.text(result.gain.text(result.criterion), "good" if result.gain.is_worth_it else "bad")
     _parameters(page, result)
@@ -73,10 +73,8 @@ def _folds(page: Page, result: StudyResult) -> None:
     page.table(
         ("trained on", "judged on", "rows to train on", "rows judged", "leavers", "defaults", "best"),
         [
-            (_span(fold["fit"]), _span(fold["judge"]), fold["n_fit"], fold["n_judged"], fold["n_positive"], default, best)
-            for fold, default, best in zip(
-                result.folds, result.trials[0].values, result.best.values, strict=True
-            )
+            (_span(fold["fit"]), _span(fold["judge"]), *(fold[n] for n in ("n_fit", "n_judged", "n_positive")), *values)
+            for fold, *values in zip(result.folds, result.trials[0].values, result.best.values, strict=True)
         ],
         "a label horizon lies between; no label is known on one side before it is judged on the other",
     )  # fmt: skip
@@ -95,8 +93,8 @@ def _course(result: StudyResult) -> str:
         axis.scatter([t.number for t in pruned], [t.value for t in pruned], s=12, marker="x", color=COLOURS[5],
                      label="pruned: folds so far")  # fmt: skip
     values = np.array([t.value for t in judged]) * result.criterion.sign
-    axis.step([t.number for t in judged], np.maximum.accumulate(values) * result.criterion.sign, where="post", color=INK,
-              linewidth=1)  # fmt: skip
+    so_far = np.maximum.accumulate(values) * result.criterion.sign
+    axis.step([t.number for t in judged], so_far, where="post", color=INK, linewidth=1)
     axis.set_xlabel("trial")
     axis.legend()
     return svg_of(figure)
