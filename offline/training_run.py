@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from offline.registry import Registry
 from offline.retraining import horizon_days
 from offline.train import ALL, Trained, recipe_of, train
 from offline.training_params import TrainingParams
-from offline.training_set import N_EVENT_ROWS, ROW_KINDS, Span, TrainingSet, build_training_set
+from offline.training_set import N_EVENT_ROWS, PURPOSES, ROW_KINDS, Fold, Span, TrainingSet, build_training_set
 from schemas.bundle import Bundle
 from schemas.durations import DAY_MS
+from schemas.events import EventBatch
 from schemas.lake import Lake
 from schemas.settings import Settings
 from schemas.workload import Workload
@@ -74,9 +75,23 @@ def train_version(
 
 
 def read_training_set(
-    lake: Lake, workload: Workload, options: TrainingOptions, say: Say = lambda _: None
+    lake: Lake,
+    workload: Workload,
+    options: TrainingOptions,
+    say: Say = lambda _: None,
+    *,
+    history: Callable[[], Iterable[EventBatch]] | None = None,
+    purposes: Mapping[Fold, str] = PURPOSES,
 ) -> TrainingSet:
-    """The rows, labels and split that a training with these options sees."""
+    """The rows, labels and split that a training with these options sees.
+
+    Parameters
+    ----------
+    history
+        In place of the lake's own, up to the same day.
+    purposes
+        Blocks that must hold both classes, and what for.
+    """
     horizon = horizon_days(workload)
 
     def split(span: Span) -> Cutoffs:
@@ -94,11 +109,12 @@ def read_training_set(
     say("reading the history")
     return build_training_set(
         workload,
-        History(lake, workload, until_ms),
+        History(lake, workload, until_ms) if history is None else history,
         split,
         known_until_ms=until_ms,
         n_event_rows=options.n_event_rows,
         seed=options.seed,
+        purposes=purposes,
     )
 
 
