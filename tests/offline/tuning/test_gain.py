@@ -43,28 +43,27 @@ def test_a_criterion_is_that_of_scikit_learn_averaged_over_folds(name: str, weig
 
 
 def test_the_best_of_many_equals_is_no_gain() -> None:
-    """Forty noisy copies of the same knowledge: the winner looks better on the folds, and is not."""
+    """Twenty noisy copies of the same knowledge: the winner looks better on the folds, and is not."""
     n_fooled = n_claimed = 0
-    for seed in range(20):
+    for seed in range(12):
         rng = np.random.default_rng(seed)
         rows, margin = judged(rng)
-        margins = {i: margin + rng.normal(0, 0.7, len(margin)) for i in range(40)}
-        found = gain_over_defaults(CRITERIA["log_loss"], rows, margins, n_replicates=100)
+        margins = {i: margin + rng.normal(0, 0.7, len(margin)) for i in range(20)}
+        found = gain_over_defaults(CRITERIA["log_loss"], rows, margins, n_replicates=80)
         n_fooled += found.on_folds.low > 0
         n_claimed += found.is_worth_it
-    assert n_fooled >= 5, "else this test shows nothing"
+    assert n_fooled >= 3, "else this test shows nothing"
     assert n_claimed <= 1
 
 
 def test_a_real_gain_is_claimed_and_of_the_right_size() -> None:
     rng = np.random.default_rng(0)
     rows, margin = judged(rng)
-    margins = {i: margin + rng.normal(0, 0.4 if i == 7 else 2.0, len(margin)) for i in range(20)}
-    found = gain_over_defaults(CRITERIA["roc_auc"], rows, margins)
+    margins = {i: margin + rng.normal(0, 0.4 if i == 7 else 2.0, len(margin)) for i in range(10)}
+    found = gain_over_defaults(CRITERIA["roc_auc"], rows, margins, n_replicates=100)
     assert found.is_worth_it
     assert "worth it" in found.text(CRITERIA["roc_auc"])
-    larger = judged(np.random.default_rng(1))[0], np.random.default_rng(1)
-    truth = _gain_on_many(larger[1])
+    truth = _gain_on_many(np.random.default_rng(1))
     assert found.expected.low < truth < found.expected.high
     assert found.on_folds.low < found.on_folds.value < found.on_folds.high
 
@@ -81,6 +80,6 @@ def test_when_the_defaults_win_nothing_is_gained() -> None:
     rng = np.random.default_rng(0)
     rows, margin = judged(rng)
     margins = {0: margin, **{i: rng.normal(0, 1, len(margin)) for i in range(1, 5)}}
-    found = gain_over_defaults(CRITERIA["pr_auc"], rows, margins)
+    found = gain_over_defaults(CRITERIA["pr_auc"], rows, margins, n_replicates=50)
     assert (found.on_folds.value, found.expected.value) == (0.0, 0.0)
     assert "Keep the defaults" in found.text(CRITERIA["pr_auc"])

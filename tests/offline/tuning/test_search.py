@@ -66,10 +66,10 @@ def test_the_same_seed_searches_the_same_points_and_another_seed_others(name: st
 @pytest.mark.parametrize("cut", [1, 5, 17])
 @pytest.mark.parametrize("name", METHODS)
 def test_a_resumed_search_finds_what_an_uninterrupted_one_finds(name: str, cut: int) -> None:
-    whole = run(METHODS[name](7), 25)
+    whole = run(METHODS[name](7), 20)
     begun = run(METHODS[name](7), cut)
     read_back = [Trial.decode(trial.encode()) for trial in begun]
-    assert same(run(METHODS[name](7), 25, read_back)) == same(whole)
+    assert same(run(METHODS[name](7), 20, read_back)) == same(whole)
 
 
 def test_a_grid_visits_each_point_once() -> None:
@@ -97,9 +97,9 @@ def test_a_grid_does_not_repeat_the_defaults() -> None:
 
 
 def test_bayes_finds_the_bowl_sooner_than_chance() -> None:
-    """Not a law of one seed: the mean over ten."""
+    """Not a law of one seed: the mean over five."""
     best = {
-        name: np.mean([best_of(run(METHODS[name](seed), 40, prune=False), LOSS).value for seed in range(10)])
+        name: np.mean([best_of(run(METHODS[name](seed), 30, prune=False), LOSS).value for seed in range(5)])
         for name in ("bayes", "random")
     }
     assert best["bayes"] < best["random"]
@@ -153,7 +153,7 @@ def test_of_two_budgets_the_tighter_one_counts() -> None:
 
 
 def test_the_parameters_that_matter_are_named_first() -> None:
-    trials = run(METHODS["random"](0), 60, prune=False)
+    trials = run(METHODS["random"](0), 40, prune=False)
     found = importance(trials, SPACE, LOSS)
     assert found is not None
     assert set(list(found)[:2]) == {"max_depth", "learning_rate"}
