@@ -72,6 +72,7 @@ def ingest(name: str | None, as_json: bool) -> None:
         "driftline train",
         "driftline train --cutoffs 2024-01-01,2024-02-01,2024-03-01 --test-cutoffs 2024-05-01",
         "driftline train --like v0001",
+        "driftline train --params latest",
     )
 )
 @workload_option
@@ -82,6 +83,7 @@ def ingest(name: str | None, as_json: bool) -> None:
     "--warm-up", type=click.IntRange(0, 1000), default=28, show_default=True, help="Days before the first cut-off."
 )
 @click.option("--event-rows", type=click.IntRange(0), default=30_000, show_default=True, help="Event rows to sample.")
+@click.option("--params", metavar="FILE|latest", help="Parameters of a file, or those `driftline tune` found last.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
 @click.option("--like", metavar="VERSION", help="Make a version again: its data, cut-offs and options.")
 @threads_option
@@ -93,6 +95,7 @@ def train(
     until: str | None,
     warm_up: int,
     event_rows: int,
+    params: str | None,
     seed: int,
     like: str | None,
     threads: int,
@@ -107,6 +110,7 @@ def train(
     from offline.cutoffs import day_of
     from offline.training_jobs import train_like, train_recorded
     from offline.training_run import TrainingOptions
+    from offline.tuning.params_file import load_params
 
     settings, workload = _start(name)
     if like is not None:
@@ -122,6 +126,7 @@ def train(
         n_event_rows=event_rows,
         n_threads=threads,
         seed=seed,
+        params=None if params is None else load_params(settings, workload, params),
     )
     _print_evaluation(train_recorded(settings, workload, options, _wall_ms(), _say), as_json)
 

@@ -5,6 +5,7 @@ Both answer with a margin in log odds. Nothing here knows about customers, time 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,10 +43,12 @@ class BoostedTrees:
         Threads of XGBoost; the model is the same bytes for the same number.
     seed
         What makes row and column sampling repeatable.
+    params
+        In place of, or beside, `PARAMS`.
     """
 
-    def __init__(self, n_threads: int = 1, seed: int = 0) -> None:
-        self._params = PARAMS | {"nthread": n_threads, "seed": seed}
+    def __init__(self, n_threads: int = 1, seed: int = 0, params: Mapping[str, Any] | None = None) -> None:
+        self._params = PARAMS | dict(params or {}) | {"nthread": n_threads, "seed": seed}
         self.booster: Any = None
 
     def best_n_rounds(

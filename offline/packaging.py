@@ -124,8 +124,10 @@ def _evaluation(training: TrainingSet, trained: Trained, model: BoosterModel) ->
     y = training.y[training.fold("fit", "between", "later")]
     prior = float(training.y[training.fold("fit", "between", "later", row_kind=0)].mean())
     found = evaluate(training, test, scores_of(model, training, test), trained.thresholds, trained.logistic, prior)
+    told = {} if trained.params is None else {"params": trained.params.as_json()}
     return found | {
-        "training": {
+        "training": told
+        | {
             "n_rows": len(y),
             "n_positive": int(y.sum()),
             "prior": prior,

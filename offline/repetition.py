@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from offline.errors import RepetitionError
 from offline.provenance import libraries, machine
+from offline.training_params import TrainingParams
 from schemas.bundle import CORE_FILES, Bundle
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def options_of(bundle: Bundle) -> TrainingOptions:
         raise RepetitionError(version, "it does not say with which options it was trained")
     if unknown := sorted(set(said) - {field.name for field in fields(TrainingOptions)}):
         raise RepetitionError(version, f"it was trained with {', '.join(unknown)}, which this release does not know")
-    return TrainingOptions(**{name: _as_tuple(value) for name, value in said.items()})
+    options = {name: _as_tuple(value) for name, value in said.items()}
+    if options.get("params") is not None:
+        options["params"] = TrainingParams(**options["params"])
+    return TrainingOptions(**options)
 
 
 def check_same_window(window: Mapping[str, Any], like: Bundle) -> None:

@@ -14,6 +14,7 @@ from offline.calibrate import Platt, fit_platt
 from offline.metrics import Floats, log_loss
 from offline.models import BoostedTrees, Logistic, fit_logistic
 from offline.threshold import RULE, best_f1_threshold
+from offline.training_params import TrainingParams
 from offline.training_set import ROW_KINDS, Bools, TrainingSet
 from schemas.durations import DAY_MS
 
@@ -23,7 +24,7 @@ MIN_RECENT_POSITIVES = 20
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """How much old rows count.
+    """How much old rows and event rows count.
 
     Parameters
     ----------
@@ -33,18 +34,25 @@ class Recipe:
         A row this much older weighs half; None weighs all alike.
     since_day
         Rows before are left out; None takes all.
+    event_weight
+        Weight of an event row, where a tick row weighs 1.
     """
 
     name: str
     half_life_days: float | None = None
     since_day: int | None = None
+    event_weight: float = 1.0
 
     def weights(self, training: TrainingSet, rows: Bools) -> Floats | None:
         """Weight per chosen row, mean 1; None when all weigh alike."""
-        if self.half_life_days is None:
+        if self.half_life_days is None and self.event_weight == 1.0:
             return None
-        day = training.rows.as_of_ms[rows] / DAY_MS
-        weight = np.exp2((day - day.max()) / self.half_life_days)
+        weight = np.ones(int(rows.sum()))
+        if self.half_life_days is not None:
+            day = training.rows.as_of_ms[rows] / DAY_MS
+            weight = np.exp2((day - day.max()) / self.half_life_days)
+        if self.event_weight != 1.0:
+            weight = np.where(training.rows.kind[rows] == 0, weight, weight * self.event_weight)
         return np.asarray(weight / weight.mean())
 
     def rows(self, training: TrainingSet, rows: Bools) -> Bools:
@@ -53,6 +61,11 @@ class Recipe:
 
 
 ALL = Recipe("all rows alike")
+
+
+def recipe_of(params: TrainingParams) -> Recipe:
+    """The recipe that parameters ask for."""
+    return Recipe(params.describe(), half_life_days=params.half_life_days, event_weight=params.event_weight)
 
 
 def recipes_after_drift(onset_day: int, horizon_days: int) -> tuple[Recipe, ...]:
@@ -74,6 +87,8 @@ class Trained:
         Per row kind, in the order tick, event, urgent.
     tried
         Recipe name -> log loss of tick rows on the later block; None when it had too few positives.
+    params
+        What the training was told instead of the defaults; None when nothing.
     """
 
     trees: BoostedTrees
@@ -84,6 +99,7 @@ class Trained:
     recipe: Recipe
     tried: dict[str, float | None]
     notes: tuple[str, ...]
+    params: TrainingParams | None = None
 
     def calibration(self) -> dict[str, dict[str, float]]:
         """Content of calibration.json."""
@@ -94,7 +110,14 @@ class Trained:
         return {**dict(zip(ROW_KINDS, self.thresholds, strict=True)), "rule": RULE}
 
 
-def train(training: TrainingSet, recipes: tuple[Recipe, ...] = (ALL,), *, n_threads: int = 1, seed: int = 0) -> Trained:
+def train(
+    training: TrainingSet,
+    recipes: tuple[Recipe, ...] = (ALL,),
+    *,
+    n_threads: int = 1,
+    seed: int = 0,
+    params: TrainingParams | None = None,
+) -> Trained:
     """Train, choose and calibrate.
 
     Parameters
@@ -103,11 +126,14 @@ def train(training: TrainingSet, recipes: tuple[Recipe, ...] = (ALL,), *, n_thre
         Tried in this order; the first is the one that is always possible.
     n_threads
         Of XGBoost; part of what makes the bytes of the model.
+    params
+        In place of the default parameters; their recipe is one of `recipes`, see `recipe_of`.
     """
+    booster = {} if params is None else params.booster
     tried: dict[str, float | None] = {}
     best: tuple[float, Recipe, int, BoostedTrees] | None = None
     for recipe in recipes:
-        attempt = _attempt(training, recipe, n_threads, seed)
+        attempt = _attempt(training, recipe, BoostedTrees(n_threads, seed, booster))
         tried[recipe.name] = None if attempt is None else attempt[0]
         if attempt is not None and (best is None or attempt[0] < best[0]):
             best = (attempt[0], recipe, *attempt[1:])
@@ -117,7 +143,7 @@ def train(training: TrainingSet, recipes: tuple[Recipe, ...] = (ALL,), *, n_thre
     rows = recipe.rows(training, training.fold("fit", "between", "later"))
     X, y = training.rows.X[rows], training.y[rows]
     return Trained(
-        trees=BoostedTrees(n_threads, seed).fit(X, y, n_rounds, recipe.weights(training, rows)),
+        trees=BoostedTrees(n_threads, seed, booster).fit(X, y, n_rounds, recipe.weights(training, rows)),
         n_rounds=n_rounds,
         platt=platt,
         thresholds=thresholds,
@@ -125,12 +151,11 @@ def train(training: TrainingSet, recipes: tuple[Recipe, ...] = (ALL,), *, n_thre
         recipe=recipe,
         tried=tried,
         notes=notes,
+        params=params,
     )
 
 
-def _attempt(
-    training: TrainingSet, recipe: Recipe, n_threads: int, seed: int
-) -> tuple[float, int, BoostedTrees] | None:
+def _attempt(training: TrainingSet, recipe: Recipe, trees: BoostedTrees) -> tuple[float, int, BoostedTrees] | None:
     """(log loss on the later block's tick rows, rounds, model of the fit block)."""
     rows = recipe.rows(training, training.fold("fit"))
     X, y = training.rows.X[rows], training.y[rows]
@@ -138,7 +163,6 @@ def _attempt(
         return None
     later = training.fold("later")
     weight = recipe.weights(training, rows)
-    trees = BoostedTrees(n_threads, seed)
     n_rounds = trees.best_n_rounds(X, y, training.rows.X[later], training.y[later], weight)
     trees.fit(X, y, n_rounds, weight)
     ticks = training.fold("later", row_kind=0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,18 @@ from offline.cutoffs import (
     given_cutoffs,
 )
 from offline.evaluate import evaluate
-from offline.history import History
+from offline.history import History, Offsets
 from offline.models import Logistic
 from offline.packaging import data_window, package, scores_of
 from offline.registry import Registry
 from offline.repetition import check_same_window
 from offline.retraining import horizon_days
-from offline.train import ALL, recipes_after_drift, train
-from offline.training_set import N_EVENT_ROWS, ROW_KINDS, Span, build_training_set
+from offline.train import ALL, Trained, recipe_of, recipes_after_drift, train
+from offline.training_params import TrainingParams
+from offline.training_set import N_EVENT_ROWS, PURPOSES, ROW_KINDS, Fold, Span, TrainingSet, build_training_set
 from schemas.bundle import Bundle
 from schemas.durations import DAY_MS
+from schemas.events import EventBatch
 from schemas.lake import Lake
 from schemas.settings import Settings
 from schemas.workload import Workload
@@ -52,6 +54,8 @@ class TrainingOptions:
         Chosen later and test blocks are at most this long.
     onset_day
         First day of a drift that the training answers; None without one.
+    params
+        In place of the default parameters.
     """
 
     train_days: tuple[int, ...] = ()
@@ -63,6 +67,7 @@ class TrainingOptions:
     n_event_rows: int = N_EVENT_ROWS
     n_threads: int = 1
     seed: int = 0
+    params: TrainingParams | None = None
 
 
 def train_version(
@@ -88,6 +93,40 @@ def train_version(
         When the lake no longer holds what `like` was made of.
     """
     lake, registry = Lake(settings.lake_dir), Registry.of(settings, workload.name)
+    upto = None if like is None else like.manifest.data_window["last_offsets"]
+    training = read_training_set(lake, workload, options, say, upto=upto)
+    if like is not None:
+        check_same_window(data_window(lake, training, upto), like)
+    say(f"training on {int(training.fold('fit', 'between', 'later').sum())} rows")
+    trained = _trained(training, options)
+    say("evaluating on the held-out cut-offs")
+    bundle = package(registry, lake, training, trained, created_ms=created_ms, options=asdict(options), upto=upto)
+    if like is None:
+        registry.set_alias("challenger", bundle.manifest.version)
+    return bundle
+
+
+def read_training_set(
+    lake: Lake,
+    workload: Workload,
+    options: TrainingOptions,
+    say: Say = lambda _: None,
+    *,
+    history: Callable[[], Iterable[EventBatch]] | None = None,
+    purposes: Mapping[Fold, str] = PURPOSES,
+    upto: Offsets | None = None,
+) -> TrainingSet:
+    """The rows, labels and split that a training with these options sees.
+
+    Parameters
+    ----------
+    history
+        In place of the lake's own, up to the same day.
+    purposes
+        Blocks that must hold both classes, and what for.
+    upto
+        The last offsets to read, where the lake goes on behind them.
+    """
     horizon = horizon_days(workload)
 
     def split(span: Span) -> Cutoffs:
@@ -104,27 +143,33 @@ def train_version(
         return chosen
 
     until_ms = None if options.until_day is None else options.until_day * DAY_MS
-    upto = None if like is None else like.manifest.data_window["last_offsets"]
     say("reading the history")
-    training = build_training_set(
+    return build_training_set(
         workload,
-        History(lake, workload, until_ms, upto),
+        History(lake, workload, until_ms, upto) if history is None else history,
         split,
         known_until_ms=until_ms,
         n_event_rows=options.n_event_rows,
         seed=options.seed,
         onset_day=options.onset_day,
+        purposes=purposes,
     )
-    if like is not None:
-        check_same_window(data_window(lake, training, upto), like)
-    say(f"training on {int(training.fold('fit', 'between', 'later').sum())} rows")
-    recipes = (ALL,) if options.onset_day is None else recipes_after_drift(options.onset_day, horizon)
-    trained = train(training, recipes, n_threads=options.n_threads, seed=options.seed)
-    say("evaluating on the held-out cut-offs")
-    bundle = package(registry, lake, training, trained, created_ms=created_ms, options=asdict(options), upto=upto)
-    if like is None:
-        registry.set_alias("challenger", bundle.manifest.version)
-    return bundle
+
+
+def _trained(training: TrainingSet, options: TrainingOptions) -> Trained:
+    params, onset = options.params, options.onset_day
+    recipes = (ALL,) if onset is None else recipes_after_drift(onset, training.cutoffs.horizon_days)
+    if params is not None:
+        recipes = (recipe_of(params),)
+    trained = train(training, recipes, n_threads=options.n_threads, seed=options.seed, params=params)
+    chosen_to = None if params is None else params.labels_until_day
+    if params is None or chosen_to is None or chosen_to <= training.cutoffs.test.first_day:
+        return trained
+    note = (
+        f"the parameters ({params.origin}) were chosen by labels up to {date_text(chosen_to)}, "
+        "which reach into the test cut-offs: this evaluation flatters them"
+    )
+    return replace(trained, notes=(*trained.notes, note))
 
 
 def evaluate_version(settings: Settings, workload: Workload, version: str, say: Say = lambda _: None) -> dict[str, Any]:

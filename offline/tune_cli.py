@@ -1,0 +1,124 @@
+"""``driftline tune``: search the parameters of the model on folds in time.
+
+The clock that budgets need is read here. Results go to standard output, progress to standard error.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from offline.cli import _days, _examples, _print_json, _say, _start, json_option, threads_option, workload_option
+
+if TYPE_CHECKING:
+    from offline.tuning.tuning_run import TuningOptions
+
+EXIT_INTERRUPTED = 130
+
+
+@click.command(
+    epilog=_examples(
+        "driftline tune",
+        "driftline tune --method random --trials 200 --minutes 10 --html",
+        "driftline tune --method grid --over learning_rate,max_depth",
+        "driftline train --params latest",
+    )
+)
+@workload_option
+@click.option("--method", type=click.Choice(["bayes", "random", "grid"]), default="bayes", show_default=True)
+@click.option("--trials", type=click.IntRange(1), help="Stop at so many, the defaults included; default 50.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Stop after so long; alone, without --trials.")
+@click.option("--folds", type=click.IntRange(1, 20), default=3, show_default=True, help="Folds in time, at most.")
+@click.option(
+    "--metric",
+    type=click.Choice(["log_loss", "roc_auc", "pr_auc"]),
+    default="log_loss",
+    show_default=True,
+    help="What is made best.",
+)
+@click.option("--over", metavar="NAMES", help="Search these parameters alone, separated by commas; default all.")
+@click.option("--prune/--no-prune", default=True, show_default=True, help="Give up on a trial worse than the median.")
+@click.option("--resume/--fresh", default=True, show_default=True, help="Go on with the same study, or begin again.")
+@click.option("--cutoffs", metavar="DAYS", help="Own train cut-offs: dates separated by commas.")
+@click.option("--test-cutoffs", metavar="DAYS", help="Own test cut-offs; they take no part.")
+@click.option("--until", metavar="DAY", help="Use only what was known before this day.")
+@click.option(
+    "--warm-up", type=click.IntRange(0, 1000), default=28, show_default=True, help="Days before the first cut-off."
+)
+@click.option("--event-rows", type=click.IntRange(0), default=30_000, show_default=True, help="Event rows to sample.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of every random choice.")
+@threads_option
+@click.option("--html", "as_html", is_flag=True, help="Write a page beside the result.")
+@json_option
+@click.pass_context
+def tune(
+    ctx: click.Context,
+    name: str | None,
+    method: str,
+    trials: int | None,
+    minutes: float | None,
+    folds: int,
+    metric: str,
+    over: str | None,
+    prune: bool,
+    resume: bool,
+    cutoffs: str | None,
+    test_cutoffs: str | None,
+    until: str | None,
+    warm_up: int,
+    event_rows: int,
+    seed: int,
+    threads: int,
+    as_html: bool,
+    as_json: bool,
+) -> None:
+    """Search the parameters of the model on folds in time; `driftline train --params latest` uses them.
+
+    The cut-offs that training holds out for its test take no part. Give the options of data as you give them to
+    `train`. A study with the same inputs goes on where it stopped, after Ctrl-C or with more trials, and finds what it
+    would have found in one go. Exit code 130 after Ctrl-C; what was done is kept and told.
+    """
+    from offline.cutoffs import day_of
+    from offline.training_run import TrainingOptions
+    from offline.tuning.tuning_run import TuningOptions
+
+    data = TrainingOptions(
+        train_days=_days(cutoffs),
+        test_days=_days(test_cutoffs),
+        until_day=None if until is None else day_of(until),
+        warm_up_days=warm_up,
+        n_event_rows=event_rows,
+        n_threads=threads,
+        seed=seed,
+    )
+    names = tuple(part.strip() for part in (over or "").split(",") if part.strip())
+    options = TuningOptions(data, method, trials, minutes, folds, metric, names, prune, not resume)
+    if _run(name, options, as_html, as_json):
+        ctx.exit(EXIT_INTERRUPTED)
+
+
+def _run(name: str | None, options: TuningOptions, as_html: bool, as_json: bool) -> bool:
+    """Whether the user interrupted it."""
+    from offline.tuning.progress import reporting
+    from offline.tuning.tuning_page import tuning_page
+    from offline.tuning.tuning_run import prepare
+
+    settings, workload = _start(name)
+    study = prepare(settings, workload, options, _say)
+    with reporting(study.criterion, study.n_trials, options.budget.seconds, time.monotonic) as watch:
+        done = study.run(time.monotonic, watch, _say)
+    if done.was_interrupted:
+        _say(f"interrupted after {len(done.result.trials)} trials; the same command goes on")
+    if as_html:
+        tuning_page(done.result, workload.name).save(done.study.page_path)
+    if as_json:
+        _print_json(done.result.content() | {"path": str(done.study.result_path)})
+        return done.was_interrupted
+    for line in done.result.lines():
+        click.echo(line)
+    click.echo(f"\n{done.study.result_path}")
+    if as_html:
+        click.echo(str(done.study.page_path))
+    return done.was_interrupted
