@@ -14,6 +14,7 @@ from offline.card import card_text
 from offline.cutoffs import date_text
 from offline.evaluate import evaluate
 from offline.registry import Registry
+from offline.threshold import BEST_F1
 from offline.train import Trained
 from offline.training_set import Bools, TrainingSet
 from schemas.bundle import Bundle, write_bundle
@@ -115,6 +116,7 @@ def _evaluation(training: TrainingSet, trained: Trained, model: BoosterModel) ->
             "recipe": trained.recipe.name,
             "tried": trained.tried,
             "notes": list(trained.notes),
+            **({} if trained.rule == BEST_F1 else {"threshold_rule": trained.rule.text()}),
         },
         "split": training.cutoffs.describe(),
         "yardstick": asdict(trained.logistic),

@@ -7,13 +7,14 @@ alone; then the model is trained once more on everything before the test block. 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from offline.calibrate import Platt, fit_platt
 from offline.metrics import Floats, log_loss
 from offline.models import BoostedTrees, Logistic, fit_logistic
-from offline.threshold import RULE, best_f1_threshold
+from offline.threshold import BEST_F1, ThresholdRule
 from offline.training_set import ROW_KINDS, Bools, TrainingSet
 from schemas.durations import DAY_MS
 
@@ -84,17 +85,25 @@ class Trained:
     recipe: Recipe
     tried: dict[str, float | None]
     notes: tuple[str, ...]
+    rule: ThresholdRule = BEST_F1
 
     def calibration(self) -> dict[str, dict[str, float]]:
         """Content of calibration.json."""
         return {kind: {"a": p.a, "b": p.b} for kind, p in zip(ROW_KINDS, self.platt, strict=True)}
 
-    def threshold(self) -> dict[str, float | str]:
+    def threshold(self) -> dict[str, Any]:
         """Content of threshold.json."""
-        return {**dict(zip(ROW_KINDS, self.thresholds, strict=True)), "rule": RULE}
+        return {**dict(zip(ROW_KINDS, self.thresholds, strict=True)), **self.rule.content()}
 
 
-def train(training: TrainingSet, recipes: tuple[Recipe, ...] = (ALL,), *, n_threads: int = 1, seed: int = 0) -> Trained:
+def train(
+    training: TrainingSet,
+    recipes: tuple[Recipe, ...] = (ALL,),
+    *,
+    n_threads: int = 1,
+    seed: int = 0,
+    rule: ThresholdRule = BEST_F1,
+) -> Trained:
     """Train, choose and calibrate.
 
     Parameters
@@ -103,6 +112,8 @@ def train(training: TrainingSet, recipes: tuple[Recipe, ...] = (ALL,), *, n_thre
         Tried in this order; the first is the one that is always possible.
     n_threads
         Of XGBoost; part of what makes the bytes of the model.
+    rule
+        What the threshold is chosen for.
     """
     tried: dict[str, float | None] = {}
     best: tuple[float, Recipe, int, BoostedTrees] | None = None
@@ -113,7 +124,7 @@ def train(training: TrainingSet, recipes: tuple[Recipe, ...] = (ALL,), *, n_thre
             best = (attempt[0], recipe, *attempt[1:])
     assert best is not None, "the first recipe takes all rows"
     _, recipe, n_rounds, early = best
-    platt, thresholds, notes = _calibrated(training, early)
+    platt, thresholds, notes = _calibrated(training, early, rule)
     rows = recipe.rows(training, training.fold("fit", "between", "later"))
     X, y = training.rows.X[rows], training.y[rows]
     return Trained(
@@ -125,6 +136,7 @@ def train(training: TrainingSet, recipes: tuple[Recipe, ...] = (ALL,), *, n_thre
         recipe=recipe,
         tried=tried,
         notes=notes,
+        rule=rule,
     )
 
 
@@ -147,7 +159,7 @@ def _attempt(
 
 
 def _calibrated(
-    training: TrainingSet, early: BoostedTrees
+    training: TrainingSet, early: BoostedTrees, rule: ThresholdRule
 ) -> tuple[tuple[Platt, ...], tuple[float, ...], tuple[str, ...]]:
     """Calibration and threshold of each row kind on the later block; a kind with few positives takes those of ticks."""
     platts: list[Platt] = []
@@ -164,5 +176,5 @@ def _calibrated(
             continue
         margin = early.margin(training.rows.X[rows])
         platts.append(fit_platt(y, margin))
-        thresholds.append(best_f1_threshold(y, platts[-1].probability(margin)))
+        thresholds.append(rule.choose(y, platts[-1].probability(margin)))
     return tuple(platts), tuple(thresholds), tuple(notes)

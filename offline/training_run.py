@@ -14,6 +14,7 @@ from offline.models import Logistic
 from offline.packaging import package, scores_of
 from offline.registry import Registry
 from offline.retraining import horizon_days
+from offline.threshold import BEST_F1, ThresholdRule
 from offline.train import train
 from offline.training_set import N_EVENT_ROWS, ROW_KINDS, Span, build_training_set
 from schemas.bundle import Bundle
@@ -39,6 +40,8 @@ class TrainingOptions:
         Use only what was known before this day.
     warm_up_days
         Days of history before the first chosen cut-off.
+    rule
+        What the threshold is chosen for.
     """
 
     train_days: tuple[int, ...] = ()
@@ -48,6 +51,7 @@ class TrainingOptions:
     n_event_rows: int = N_EVENT_ROWS
     n_threads: int = 1
     seed: int = 0
+    rule: ThresholdRule = BEST_F1
 
 
 def train_version(
@@ -84,7 +88,7 @@ def train_version(
         seed=options.seed,
     )
     say(f"training on {int(training.fold('fit', 'between', 'later').sum())} rows")
-    trained = train(training, n_threads=options.n_threads, seed=options.seed)
+    trained = train(training, n_threads=options.n_threads, seed=options.seed, rule=options.rule)
     say("evaluating on the held-out cut-offs")
     bundle = package(registry, lake, training, trained, created_ms=created_ms)
     registry.set_alias("challenger", bundle.manifest.version)
