@@ -36,12 +36,11 @@ class Ranking:
 
     def grouped(self, weight: Floats | None = None) -> tuple[Floats, Floats]:
         """Weights of positives and negatives per distinct score, highest first, (g,) each."""
-        if not len(self._starts):
-            return np.zeros(0), np.zeros(0)
-        if weight is None:
-            return np.add.reduceat(self._y, self._starts), np.add.reduceat(self._not_y, self._starts)
-        w = weight[self._order]
-        return np.add.reduceat(w * self._y, self._starts), np.add.reduceat(w * self._not_y, self._starts)
+        positive = self._y if weight is None else weight[self._order] * self._y
+        negative = self._not_y if weight is None else weight[self._order] * self._not_y
+        if len(self._starts) == len(self._order):  # no ties, or no rows
+            return positive, negative
+        return np.add.reduceat(positive, self._starts), np.add.reduceat(negative, self._starts)
 
     def roc_auc(self, weight: Floats | None = None) -> float:
         """Chance that a positive scores above a negative; ties count half."""
