@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from offline.evaluation_options import cost_options, evaluation_options, names_of, said_costs
 from schemas.settings import Settings
 from schemas.workload import Workload, load_workload
+
+if TYPE_CHECKING:
+    from offline.training_set import TrainingSet
+    from schemas.bundle import Bundle
 
 workload_option = click.option("--workload", "name", metavar="NAME|PATH", help="Default DRIFTLINE_WORKLOAD.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -69,7 +75,10 @@ def ingest(name: str | None, as_json: bool) -> None:
 
 @click.command(
     epilog=_examples(
-        "driftline train", "driftline train --cutoffs 2024-01-01,2024-02-01,2024-03-01 --test-cutoffs 2024-05-01"
+        "driftline train",
+        "driftline train --cutoffs 2024-01-01,2024-02-01,2024-03-01 --test-cutoffs 2024-05-01",
+        "driftline train --threshold recall:0.8",
+        "driftline train --threshold profit --costs campaign.toml",
     )
 )
 @workload_option
@@ -82,6 +91,11 @@ def ingest(name: str | None, as_json: bool) -> None:
 @click.option("--event-rows", type=click.IntRange(0), default=30_000, show_default=True, help="Event rows to sample.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
 @threads_option
+@click.option(
+    "--threshold", metavar="GOAL", default="f1", show_default=True, help="Chosen for f1, profit, or recall:SHARE."
+)
+@cost_options
+@click.option("--no-html", is_flag=True, help="Write no page of the held-out evaluation.")
 @json_option
 def train(
     name: str | None,
@@ -92,16 +106,22 @@ def train(
     event_rows: int,
     seed: int,
     threads: int,
+    threshold: str,
+    no_html: bool,
     as_json: bool,
+    **costs: Any,
 ) -> None:
     """Train a model on the lake and write the next version.
 
     Cut-offs are chosen from the history: the last matured days are held out, a label horizon apart from training.
     """
     from offline.cutoffs import day_of
+    from offline.evaluation.run import Asked, evaluate_held_out, page_path
+    from offline.threshold import parse_rule
     from offline.training_run import TrainingOptions, train_version
 
     settings, workload = _start(name)
+    said = said_costs(costs)
     options = TrainingOptions(
         train_days=_days(cutoffs),
         test_days=_days(test_cutoffs),
@@ -110,29 +130,63 @@ def train(
         n_event_rows=event_rows,
         n_threads=threads,
         seed=seed,
+        rule=parse_rule(threshold, said),
     )
-    bundle = train_version(settings, workload, options, created_ms=_wall_ms(), say=_say)
+    more: dict[str, Any] = {}
+
+    def draw(bundle: Bundle, training: TrainingSet) -> None:
+        page = page_path(settings, workload, bundle.manifest.version, "held-out")
+        more["html"] = evaluate_held_out(settings, bundle, training, Asked(costs=said, html=page), _say)["html"]
+
+    seen = {} if no_html else {"seen": draw}
+    bundle = train_version(settings, workload, options, created_ms=_wall_ms(), say=_say, **seen)
     found = bundle.json("evaluation.json") | {
         "version": bundle.manifest.version,
         "bundle_id": bundle.manifest.bundle_id,
         "path": str(bundle.path),
+        **more,
     }
     _print_evaluation(found, as_json)
 
 
-@click.command(epilog=_examples("driftline evaluate champion --json"))
+@click.command(
+    epilog=_examples(
+        "driftline evaluate champion --json",
+        "driftline evaluate --costs campaign.toml --protected country,plan",
+        "driftline evaluate v0001 --contact-cost 2 --offer-cost 15 --accept-rate 0.3 --customer-value 240",
+    )
+)
 @click.argument("version", default="latest")
 @workload_option
+@cost_options
+@evaluation_options
 @json_option
-def evaluate(version: str, name: str | None, as_json: bool) -> None:
-    """Evaluate a version on all matured weeks after its training.
+def evaluate(
+    version: str,
+    name: str | None,
+    protected: str | None,
+    sliced_by: str | None,
+    show_ids: bool,
+    html: Path | None,
+    no_html: bool,
+    as_json: bool,
+    **costs: Any,
+) -> None:
+    """Evaluate a version on all matured weeks after its training, and draw a page of it.
 
-    VERSION is a version, champion, challenger or latest (the default).
+    VERSION is a version, champion, challenger or latest (the default). The page goes to the reports folder.
     """
-    from offline.training_run import evaluate_version
+    from offline.evaluation.run import Asked, evaluate_in_full, page_path
+    from offline.registry import Registry
 
+    if html is not None and no_html:
+        raise click.UsageError("give --html or --no-html, not both")
     settings, workload = _start(name)
-    _print_evaluation(evaluate_version(settings, workload, version, _say), as_json)
+    said = said_costs(costs)
+    version = Registry(settings.models_dir, workload.name).resolve(version)
+    page = None if no_html else html or page_path(settings, workload, version)
+    asked = Asked(said, names_of(protected), names_of(sliced_by), show_ids, page)
+    _print_evaluation(evaluate_in_full(settings, workload, version, asked, _say), as_json)
 
 
 def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:
@@ -146,8 +200,13 @@ def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:
     click.echo()
     for line in evaluation_lines(found):
         click.echo(line)
-    if "path" in found:
-        click.echo(f"\n{found['path']}")
+    if "metrics" in found:
+        from offline.evaluation.terminal import evaluation_summary
+
+        click.echo("\n" + "\n".join(evaluation_summary(found)))
+    for place in ("path", "html"):
+        if place in found:
+            click.echo(f"\n{found[place]}")
 
 
 @click.command(epilog=_examples("driftline release v0001", "driftline release v0002 --activate 2024-06-01"))
@@ -306,8 +365,6 @@ def build(name: str | None, from_lake: bool, folder: str | None, upto: str | Non
     A worker started afterwards goes on where the build has stopped reading. No worker of the same workload file may run
     meanwhile; one of an earlier version of it may, until the new one takes over.
     """
-    from pathlib import Path
-
     from offline.cutoffs import day_of
     from offline.state_build import build_from_lake, build_state
 

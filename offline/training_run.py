@@ -16,7 +16,7 @@ from offline.registry import Registry
 from offline.retraining import horizon_days
 from offline.threshold import BEST_F1, ThresholdRule
 from offline.train import train
-from offline.training_set import N_EVENT_ROWS, ROW_KINDS, Span, build_training_set
+from offline.training_set import N_EVENT_ROWS, ROW_KINDS, Span, TrainingSet, build_training_set
 from schemas.bundle import Bundle
 from schemas.durations import DAY_MS
 from schemas.lake import Lake
@@ -61,8 +61,15 @@ def train_version(
     *,
     created_ms: int | None = None,
     say: Say = lambda _: None,
+    seen: Callable[[Bundle, TrainingSet], None] = lambda bundle, training: None,
 ) -> Bundle:
-    """Train on the lake, write the next version and make it the challenger."""
+    """Train on the lake, write the next version and make it the challenger.
+
+    Parameters
+    ----------
+    seen
+        Told the bundle and the rows it was made of, for whoever has more to say about them.
+    """
     lake, registry = Lake(settings.lake_dir), Registry(settings.models_dir, workload.name)
     horizon = horizon_days(workload)
 
@@ -92,15 +99,22 @@ def train_version(
     say("evaluating on the held-out cut-offs")
     bundle = package(registry, lake, training, trained, created_ms=created_ms)
     registry.set_alias("challenger", bundle.manifest.version)
+    seen(bundle, training)
     return bundle
 
 
 def evaluate_version(settings: Settings, workload: Workload, version: str, say: Say = lambda _: None) -> dict[str, Any]:
     """Judge a version on every matured week after its training, with its own frozen workload."""
+    return judge(*read_since_training(settings, workload, version, say))
+
+
+def read_since_training(
+    settings: Settings, workload: Workload, version: str, say: Say = lambda _: None
+) -> tuple[Bundle, TrainingSet]:
+    """A version, and rows of every matured week after its training as their test block."""
     bundle = Registry(settings.models_dir, workload.name).load(version)
     frozen = parse_workload(bundle.files["workload.toml"].decode(), Path(bundle.path / "workload.toml"))
     trained_to = day_of(bundle.manifest.data_window["train"][-1])
-    own = bundle.json("evaluation.json")
     say(f"reading the history for {bundle.manifest.version}")
     testing = build_training_set(
         frozen,
@@ -108,8 +122,13 @@ def evaluate_version(settings: Settings, workload: Workload, version: str, say: 
         lambda span: choose_test_cutoffs(trained_to, span.known_until_day, horizon_days(frozen)),
         purposes={"test": "to test on"},
     )
+    return bundle, testing
+
+
+def judge(bundle: Bundle, testing: TrainingSet) -> dict[str, Any]:
+    """The short evaluation of a version on the test block of a training set."""
     model = BoosterModel(bundle.manifest.version, bundle.files, testing.plan)
-    rows = testing.fold("test")
+    rows, own = testing.fold("test"), bundle.json("evaluation.json")
     found = evaluate(
         testing,
         rows,
