@@ -1,6 +1,7 @@
 """``driftline ingest | train | evaluate | release | rollback | retrain-worker | report | audit | state build``.
 
-The wall clock is read here alone. Results go to standard output, progress to standard error.
+The wall clock is read here alone. Results go to standard output, progress to standard error. Long because the options
+and the help of every command stand here.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from offline.bootstrap import LEVEL, Resampled
+from offline.bootstrap import Resampled, interval_of
+from offline.evaluate import as_json, number
 from offline.metrics import Floats, Ranking
 
 N_POINTS = 200
@@ -40,10 +41,9 @@ def gains_table(resampled: Resampled, y: Floats, score: Floats) -> list[dict[str
     """Gains and lift at a few shares, with intervals of the gains."""
     shares, ranking = np.array(GAIN_SHARES), Ranking(y, score)
     found = resampled.replicates(lambda w: _gains(ranking, shares, w))
-    low, high = np.nanquantile(found[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return [
-        {"share": s, "gain": {"value": v, "low": lo, "high": hi}, "lift": v / s}
-        for s, v, lo, hi in zip(shares.tolist(), found[0].tolist(), low.tolist(), high.tolist(), strict=True)
+        {"share": share, "gain": as_json(interval_of(found[:, i])), "lift": number(float(found[0, i]) / share)}
+        for i, share in enumerate(GAIN_SHARES)
     ]
 
 
@@ -55,7 +55,7 @@ def curves(y: Floats, score: Floats) -> dict[str, Any]:
     return {
         "roc": {"false_positive_rate": thinned(false_alarms), "recall": thinned(recall)},
         "pr": {"recall": thinned(caught), "precision": thinned(precision)},
-        "gains": {"share": shares.tolist(), "gain": gains(y, score, shares).tolist()},
+        "gains": {"share": shares.tolist(), "gain": thinned(gains(y, score, shares))},
         "histogram": histogram(y, score),
     }
 
@@ -67,12 +67,12 @@ def histogram(y: Floats, probability: Floats) -> dict[str, list[float]]:
     return {"edges": edges.tolist(), "stayed": stayed.tolist(), "left": left.tolist()}
 
 
-def thinned(values: Floats, n: int = N_POINTS) -> list[float]:
+def thinned(values: Floats, n: int = N_POINTS) -> list[float | None]:
     """At most ``n`` of the values, more at the beginning, where scores are high; the first and the last among them."""
     if len(values) <= n:
-        return [float(value) for value in values]
+        return [number(value) for value in values]
     places = np.unique((np.linspace(0, 1, n) ** 2 * (len(values) - 1)).round().astype(np.int64))
-    return [float(values[i]) for i in places]
+    return [number(values[i]) for i in places]
 
 
 def _shares(weights: Floats) -> Floats:

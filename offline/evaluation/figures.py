@@ -18,11 +18,11 @@ def ranking_figure(found: dict[str, Any]) -> str:
     curves, metrics = found["curves"], found["metrics"]["tick"]
     figure, axes = create_figure(1, 2, width=8.4, height=3.4)
     roc, pr = axes[0]
-    roc.plot(curves["roc"]["false_positive_rate"], curves["roc"]["recall"], color=MODEL)
+    roc.plot(_floats(curves["roc"]["false_positive_rate"]), _floats(curves["roc"]["recall"]), color=MODEL)
     roc.plot([0, 1], [0, 1], color=OTHER, linestyle=":", linewidth=1)
     _label(roc, "ROC", "share of stayers flagged", "share of leavers caught (recall)")
     base = metrics["n_positive"] / metrics["n"]
-    pr.plot(curves["pr"]["recall"], curves["pr"]["precision"], color=MODEL)
+    pr.plot(_floats(curves["pr"]["recall"]), _floats(curves["pr"]["precision"]), color=MODEL)
     pr.axhline(base, color=OTHER, linestyle=":", linewidth=1)
     _label(pr, "Precision and recall", "recall", "precision")
     for axis, at in ((roc, _point(metrics, "specificity", "recall")), (pr, _point(metrics, "recall", "precision"))):
@@ -39,8 +39,9 @@ def gains_figure(found: dict[str, Any]) -> str:
     gains, lifts = axes[0]
     table = [row for row in found["gains"] if row["gain"]["value"] is not None]
     share = np.array([row["share"] for row in table])
-    value, low, high = (np.array([row["gain"][name] for row in table]) for name in ("value", "low", "high"))
-    gains.plot(found["curves"]["gains"]["share"], found["curves"]["gains"]["gain"], color=MODEL)
+    value, low, high = (_floats([row["gain"][name] for row in table]) for name in ("value", "low", "high"))
+    drawn = found["curves"]["gains"]
+    gains.plot(_floats(drawn["share"]), _floats(drawn["gain"]), color=MODEL)
     gains.fill_between(np.r_[0, share], np.r_[0, low], np.r_[0, high], color=MODEL, alpha=BAND_ALPHA, linewidth=0)
     gains.plot([0, 1], [0, 1], color=OTHER, linestyle=":", linewidth=1)
     _label(gains, "Gains", "share of customers, highest scores first", "share of leavers among them")
@@ -217,6 +218,10 @@ def _label(axis: Any, title: str, x: str, y: str) -> None:
 
 def _unit_square(axis: Any) -> None:
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+
+
+def _floats(values: list[float | None]) -> Any:
+    return np.array(values, dtype=np.float64)
 
 
 def _root(values: Any) -> Any:

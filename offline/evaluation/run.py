@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from numpy.typing import NDArray
 
 from offline.costs import Costs
 from offline.evaluation.attributes import attributes_of
@@ -23,6 +25,7 @@ from schemas.workload import Workload
 from stream_app.model import BoosterModel
 
 Say = Callable[[str], None]
+Segments = Callable[[Scored], Mapping[str, NDArray[Any]]]
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ def explore(
     short: dict[str, Any],
     asked: Asked,
     say: Say = lambda _: None,
+    segments: Segments = lambda ticks: {},
 ) -> dict[str, Any]:
     """The short evaluation with the full one added, and its page where one is asked for.
 
@@ -86,10 +90,12 @@ def explore(
     ----------
     testing
         Rows with a test block that the bundle's model has not seen.
+    segments
+        Tells the tick rows apart in ways of its own: name -> labels, (n,).
     """
     model = BoosterModel(bundle.manifest.version, bundle.files, testing.plan)
     scored = score_rows(testing, testing.fold("test"), model)
-    questions = _questions(settings, bundle, testing, scored.ticks, asked)
+    questions = _questions(settings, bundle, testing, scored.ticks, asked, segments)
     found = short | find_out(scored, model.contributions, bundle.manifest.bundle_id, questions, say)
     if asked.html is None:
         return found
@@ -98,11 +104,13 @@ def explore(
     return found | {"html": str(page.save(asked.html))}
 
 
-def _questions(settings: Settings, bundle: Bundle, testing: TrainingSet, ticks: Scored, asked: Asked) -> Questions:
+def _questions(
+    settings: Settings, bundle: Bundle, testing: TrainingSet, ticks: Scored, asked: Asked, segments: Segments
+) -> Questions:
     workload = testing.plan.workload
     history = read_history(Lake(settings.lake_dir), workload)
     return Questions(
-        slicings=slicings(ticks, asked.sliced_by),
+        slicings=slicings(ticks, asked.sliced_by, segments(ticks)),
         protected=attributes_of(asked.protected, workload, ticks, history),
         costs=asked.costs or _own_costs(bundle),
         show_ids=asked.show_ids,
