@@ -82,17 +82,15 @@ def test_the_terminal_says_the_most_important_in_a_few_lines(found: dict[str, An
     assert any(line.startswith("Fairness by plan: ") for line in lines)
 
 
-@pytest.mark.parametrize("case", ["one class", "few rows", "nothing flagged", "one probability"])
+@pytest.mark.parametrize("case", ["one class", "few rows", "nothing flagged"])
 def test_poor_rows_still_make_a_page(case: str) -> None:
     rows = made_rows(400)
     if case == "one class":
         rows = replace(rows, y=np.zeros(400))
     elif case == "few rows":
         rows = made_rows(6)
-    elif case == "nothing flagged":
-        rows = replace(rows, threshold=np.full(400, 1.0))
     else:
-        rows = replace(rows, probability=np.full(400, 0.1))
+        rows = replace(rows, threshold=np.full(400, 1.0), probability=np.full(400, 0.1))
     protected = {"plan": by_feature(rows, "plan")}
     poor = _found(rows, slicings=slicings(rows), protected=protected, costs=COSTS)
     json.dumps(poor, allow_nan=False)
