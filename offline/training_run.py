@@ -105,7 +105,8 @@ def train_version(
 
 def evaluate_version(settings: Settings, workload: Workload, version: str, say: Say = lambda _: None) -> dict[str, Any]:
     """Judge a version on every matured week after its training, with its own frozen workload."""
-    return judge(*read_since_training(settings, workload, version, say))
+    bundle, testing = read_since_training(settings, workload, version, say)
+    return judge(bundle, testing, BoosterModel(bundle.manifest.version, bundle.files, testing.plan))
 
 
 def read_since_training(
@@ -125,9 +126,8 @@ def read_since_training(
     return bundle, testing
 
 
-def judge(bundle: Bundle, testing: TrainingSet) -> dict[str, Any]:
+def judge(bundle: Bundle, testing: TrainingSet, model: BoosterModel) -> dict[str, Any]:
     """The short evaluation of a version on the test block of a training set."""
-    model = BoosterModel(bundle.manifest.version, bundle.files, testing.plan)
     rows, own = testing.fold("test"), bundle.json("evaluation.json")
     found = evaluate(
         testing,

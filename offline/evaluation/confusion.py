@@ -5,12 +5,13 @@ Counts are weighted; a share of nothing is NaN. Checked against scikit-learn.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from offline.bootstrap import Resampled, interval_of
+from offline.bootstrap import Interval, Resampled, interval_of
 from offline.evaluate import as_json
 from offline.metrics import Floats
 from offline.training_set import Bools
@@ -24,6 +25,7 @@ FIGURES: Final = (
     "accuracy",
     "balanced_accuracy",
 )
+Z: Final = 1.959964
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +77,21 @@ class Confusion:
         """Mean of recall and specificity: a half for whoever knows nothing."""
         return (self.recall + self.specificity) / 2
 
-    def as_json(self) -> dict[str, Any]:
-        """Counts of the rows as they are, and figures with intervals."""
+    def as_json(self, n_behind: Mapping[str, int]) -> dict[str, Any]:
+        """Counts of the rows as they are, and figures with intervals.
+
+        Parameters
+        ----------
+        n_behind
+            Customers that a figure is a share of, as `share_interval` asks for.
+        """
         counts = {
             name: int(np.round(getattr(self, name)[0]))
             for name in ("true_positive", "false_positive", "false_negative", "true_negative")
         }
-        return {"counts": counts} | {name: as_json(interval_of(getattr(self, name))) for name in FIGURES}
+        return {"counts": counts} | {
+            name: as_json(share_interval(getattr(self, name), n_behind.get(name))) for name in FIGURES
+        }
 
 
 def outcomes(y: Floats, flagged: Bools) -> Floats:
@@ -99,6 +109,23 @@ def confusion(y: Floats, flagged: Bools, weight: Floats | None = None) -> Confus
 def confusions(resampled: Resampled, y: Floats, flagged: Bools) -> Confusion:
     """The confusion matrix of the rows as they are and of every replicate, (1 + n_replicates,) each."""
     return Confusion(*resampled.sums(outcomes(y, flagged)).T)
+
+
+def share_interval(values: Floats, n: int | None) -> Interval:
+    """A share with its interval; Wilson's where every replicate has 0 or 1, as that is no certainty.
+
+    Parameters
+    ----------
+    values
+        Of the rows as they are and of every replicate, (1 + n_replicates,).
+    n
+        Customers that it is a share of; None for what is no share.
+    """
+    found = interval_of(values)
+    if not n or found.low != found.high or found.value not in (0.0, 1.0):
+        return found
+    inner = Z * Z / (n + Z * Z)
+    return Interval(found.value, 0.0, inner) if found.value == 0.0 else Interval(found.value, 1.0 - inner, 1.0)
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:

@@ -29,7 +29,7 @@ def ranking_figure(found: dict[str, Any]) -> str:
         _unit_square(axis)
         if at is not None:
             axis.plot(1 - at[0] if axis is roc else at[0], at[1], "o", color=LEFT, markersize=5, label="threshold")
-            axis.legend(loc="lower right" if axis is roc else "upper right")
+            axis.legend(loc="lower right" if axis is roc else "upper right", frameon=False)
     return svg_of(figure)
 
 
@@ -85,7 +85,7 @@ def confusion_figure(found: dict[str, Any]) -> str:
     shares = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
     figure, axes = create_figure(width=4.2, height=2.4)
     axis = axes[0, 0]
-    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1.4, aspect="auto")
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=2, aspect="auto")
     names = (("caught", "missed"), ("false alarm", "left alone"))
     for i, j in np.ndindex(2, 2):
         text = f"{names[i][j]}\n{cells[i, j]:,.0f} ({shares[i, j]:.1%})"
@@ -117,7 +117,7 @@ def profit_figure(profit: dict[str, Any]) -> str:
     axis.set_xscale("function", functions=(_root, np.square))
     axis.set_xlim(0, max(profit["curve"]["threshold"]))
     axis.set_ylim(max(min(best), -1.5 * max(abs(max(best)), 1.0)), None)
-    axis.legend(loc="best")
+    axis.legend(loc="best", frameon=False)
     currency = profit["costs"]["currency"]
     _label(axis, "Profit", "threshold", f"per 1,000 customers{f' ({currency})' if currency else ''}")
     return svg_of(figure)
@@ -171,6 +171,9 @@ def _forest(rows: list[dict[str, Any]], whole: dict[str, Any], panels: tuple[tup
             _whisker(axis, place, row.get(name))
         if whole.get(name, {}).get("value") is not None:
             axis.axvline(whole[name]["value"], color=OTHER, linestyle=":", linewidth=1)
+        if name == "gap":
+            axis.axvline(0, color=INK, linewidth=0.8)
+        axis.locator_params(axis="x", nbins=6)
         axis.set_ylim(y, -0.6)
         axis.set_yticks(
             [*places, *(head for head, _ in heads)], [*labels, *(text for _, text in heads)] if not k else []
@@ -201,7 +204,7 @@ def _histogram(axis: Any, histogram: dict[str, list[float]], threshold: float) -
     ticks = np.array([0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0])
     axis.set_xticks(np.sqrt(ticks), [f"{tick:g}" for tick in ticks])
     axis.set_xlim(0, 1)
-    axis.legend(loc="upper right")
+    axis.legend(loc="upper right", frameon=False)
     _label(axis, "Scores by outcome", "probability", "share of the outcome's rows")
 
 

@@ -92,18 +92,22 @@ def find_out(
 def metrics_of(scored: Scored) -> dict[str, Any]:
     """Every figure of rows of one kind, with its interval."""
     y, probability, resampled = scored.y, scored.probability, scored.resampled
+    n_customers, n_leavers, n_stayers, n_flagged = (
+        len(np.unique(scored.customer[rows])) for rows in (y >= 0, y > 0, y == 0, scored.flagged)
+    )
+    n_behind = {"alert_rate": n_customers, "accuracy": n_customers, "recall": n_leavers, "specificity": n_stayers}
     ranked = resampled.replicates(Ranking(y, probability).statistics)
     losses = resampled.sums(np.column_stack([row_log_loss(y, probability), np.ones(len(y))]))
     return {
         "n": len(y),
         "n_positive": int(y.sum()),
-        "n_customers": len(np.unique(scored.customer)),
-        "n_leavers": len(np.unique(scored.customer[y > 0])),
+        "n_customers": n_customers,
+        "n_leavers": n_leavers,
         **{name: as_json(interval_of(ranked[:, i])) for i, name in enumerate(RANKED)},
         "log_loss": as_json(interval_of(losses[:, 0] / losses[:, 1])),
         **binned_replicates(resampled, y, probability).as_json(),
         "threshold": float(scored.threshold[0]),
-        "at_threshold": confusions(resampled, y, scored.flagged).as_json(),
+        "at_threshold": confusions(resampled, y, scored.flagged).as_json(n_behind | {"precision": n_flagged}),
     }
 
 

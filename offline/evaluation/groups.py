@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from offline.bootstrap import Interval, interval_of
+from offline.bootstrap import Interval
 from offline.evaluate import as_json
 from offline.evaluation.auc import auc_replicates
-from offline.evaluation.confusion import Confusion, outcomes, ratio
+from offline.evaluation.confusion import Confusion, outcomes, ratio, share_interval
 from offline.evaluation.scored import Scored
 from offline.evaluation.slicing import Slicing
 from offline.metrics import Floats, row_log_loss
@@ -26,7 +26,6 @@ MIN_ROWS: Final = 50
 MIN_OF_EACH: Final = 10
 """A group with fewer rows, or fewer customers that left or stayed, is counted and not judged; nor is the precision of
 fewer flagged customers."""
-Z: Final = 1.959964
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +55,8 @@ class Group:
         return self.n < MIN_ROWS or min(self.n_leavers, self.n_stayers) < MIN_OF_EACH
 
     def interval(self, figure: str) -> Interval:
-        """A figure with its interval; that of a share which is 0 or 1 in every replicate is Wilson's."""
-        found, n = interval_of(self.figures[figure]), self._n_behind(figure)
-        if n is None or found.low != found.high or found.value not in (0.0, 1.0):
-            return found
-        z2 = Z * Z
-        inner = z2 / (n + z2)
-        return Interval(found.value, 0.0, inner) if found.value == 0.0 else Interval(found.value, 1.0 - inner, 1.0)
+        """A figure with its interval."""
+        return share_interval(self.figures[figure], self._n_behind(figure))
 
     def least_variance(self, figure: str) -> float:
         """What the variance of a share is at least, were each customer one row (Agresti and Coull's shares).

@@ -68,7 +68,7 @@ def _figures(page: Page, found: dict[str, Any]) -> None:
     page.heading("Figures")
     kinds = list(found["metrics"])
     rows: list[list[Cell]] = [
-        [label, *(span(found["metrics"][kind][name]) for kind in kinds)] for name, label in FIGURES.items()
+        [label, *(_span(found["metrics"][kind][name]) for kind in kinds)] for name, label in FIGURES.items()
     ]
     rows.insert(5, ["log loss of the base rate in training", *(_prior(found, kind) for kind in kinds)])
     page.table(["", *(f"{kind} rows" for kind in kinds)], rows)
@@ -88,14 +88,14 @@ def _ranking(page: Page, found: dict[str, Any]) -> None:
         page.table(
             ["simpler", "ROC-AUC", "PR-AUC", "this model is better by (AUC)"],
             [
-                [step.get("says", "logistic regression"), span(step["roc_auc"]), span(step["pr_auc"]),
-                 span(step["model_is_better_by_auc"])]
+                [step.get("says", "logistic regression"), _span(step["roc_auc"]), _span(step["pr_auc"]),
+                 _span(step["model_is_better_by_auc"])]
                 for _, step in steps
             ],
             "Is the step up worth it?",
         )  # fmt: skip
     rows: list[list[Cell]] = [
-        [f"{row['share']:.0%}", span(row["gain"]), None if row["lift"] is None else f"{row['lift']:.2f}"]
+        [f"{row['share']:.0%}", _span(row["gain"]), None if row["lift"] is None else f"{row['lift']:.2f}"]
         for row in found["gains"]
         if row["share"] <= 0.5
     ]
@@ -108,7 +108,7 @@ def _alarm(page: Page, found: dict[str, Any]) -> None:
     page.plot(figures.confusion_figure(found), f"Rows at the threshold {tick['threshold']:.4f}.")
     kinds = list(found["metrics"])
     rows: list[list[Cell]] = [
-        [label, *(span(found["metrics"][kind]["at_threshold"][name]) for kind in kinds)]
+        [label, *(_span(found["metrics"][kind]["at_threshold"][name]) for kind in kinds)]
         for name, label in AT_THRESHOLD.items()
     ]
     rows.append(["threshold", *(f"{found['metrics'][kind]['threshold']:.4f}" for kind in kinds)])
@@ -124,7 +124,7 @@ def _calibration(page: Page, found: dict[str, Any]) -> None:
         page.table(
             ["calibrator", "log loss", "Brier score", "log loss below Platt's"],
             [
-                [name, span(row["log_loss"], 4), span(row["brier"], 4), span(row["log_loss_below_platt"], 5)]
+                [name, _span(row["log_loss"], 4), _span(row["brier"], 4), _span(row["log_loss_below_platt"], 5)]
                 for name, row in compared["tried"].items()
             ],
             "Each but the released one is fitted on four fifths of these customers and judged on the rest, in turn.",
@@ -139,7 +139,7 @@ def _profit(page: Page, profit: dict[str, Any]) -> None:
     page.table(
         ["contacted", "share", "profit per 1,000 customers", "the model at its threshold brings more by"],
         [
-            [way["who"], f"{way['share']:.1%}", span(way["profit"], 1), span(way["model_brings_more"], 1)]
+            [way["who"], f"{way['share']:.1%}", _span(way["profit"], 1), _span(way["model_brings_more"], 1)]
             for way in profit["ways"]
         ],
         "Customers looked at on one day. The best threshold of these very rows flatters itself.",
@@ -159,7 +159,8 @@ def _slices(page: Page, slices: dict[str, Any]) -> None:
         ["slice", "", "rows", "left", "ROC-AUC", "score", "share that left", "alert rate", "recall", "precision"],
         [
             [row["slicing"], row["name"], row["n"], row["n_positive"],
-             *(_cell(row, name) for name in ("roc_auc", "score", "base_rate", "alert_rate", "recall", "precision"))]
+             _cell(row, "roc_auc"), _value(row, "score"), _value(row, "base_rate"), _value(row, "alert_rate"),
+             _cell(row, "recall"), _cell(row, "precision")]
             for row in slices["slices"]
         ],
     )  # fmt: skip
@@ -180,9 +181,9 @@ def _fairness(page: Page, fairness: dict[str, Any]) -> None:
             [name, "rows", "customers", "left", "score", "share that left", "alert rate", "of the largest group's",
              "recall", "precision", "stayers flagged"],
             [
-                [row["name"], row["n"], row["n_customers"], row["n_positive"], _cell(row, "score"),
-                 _cell(row, "base_rate"), _cell(row, "alert_rate"), _cell(row, "alert_rate_ratio"),
-                 _cell(row, "recall"), _cell(row, "precision"), _cell(row, "false_positive_rate")]
+                [row["name"], row["n"], row["n_customers"], row["n_positive"], _value(row, "score"),
+                 _value(row, "base_rate"), _cell(row, "alert_rate"), _value(row, "alert_rate_ratio"),
+                 _cell(row, "recall"), _cell(row, "precision"), _value(row, "false_positive_rate")]
                 for row in table["groups"]
             ],
         )  # fmt: skip
@@ -212,7 +213,7 @@ def _errors(page: Page, errors: dict[str, Any]) -> None:
     page.table(
         ["where", "rows", "wrong", "false alarms", "missed", "share that left", "score"],
         [
-            [leaf["where"], leaf["n"], span(leaf["wrong"]), leaf["n_false_alarms"], leaf["n_missed"],
+            [leaf["where"], leaf["n"], _span(leaf["wrong"]), leaf["n_false_alarms"], leaf["n_missed"],
              leaf["base_rate"], leaf["score"]]
             for leaf in leaves
         ],
@@ -225,7 +226,16 @@ def _reason(reason: dict[str, Any]) -> str:
 
 
 def _cell(row: dict[str, Any], name: str) -> Cell:
-    return span(row[name]) if name in row else "-"
+    return _span(row[name]) if name in row else "-"
+
+
+def _value(row: dict[str, Any], name: str) -> Cell:
+    return row[name]["value"] if name in row else None
+
+
+def _span(interval: dict[str, Any], digits: int = 3) -> str:
+    """A value with its interval, never broken into lines."""
+    return span(interval, digits).replace(" ", "\u00a0")
 
 
 def span(interval: dict[str, Any], digits: int = 3) -> str:

@@ -63,22 +63,25 @@ def evaluate_in_full(
 ) -> dict[str, Any]:
     """Everything about a version on every matured week after its training, with its own frozen workload."""
     bundle, testing = read_since_training(settings, workload, version, say)
+    model = BoosterModel(bundle.manifest.version, bundle.files, testing.plan)
     say("evaluating")
-    return explore(settings, bundle, testing, judge(bundle, testing), asked, say)
+    return explore(settings, bundle, testing, model, judge(bundle, testing, model), asked, say)
 
 
 def evaluate_held_out(
     settings: Settings, bundle: Bundle, training: TrainingSet, asked: Asked, say: Say = lambda _: None
 ) -> dict[str, Any]:
     """Everything about a version on the test block of its own training."""
+    model = BoosterModel(bundle.manifest.version, bundle.files, training.plan)
     short = bundle.json("evaluation.json")
-    return explore(settings, bundle, training, short | {"test": short["split"]["test"]}, asked, say)
+    return explore(settings, bundle, training, model, short | {"test": short["split"]["test"]}, asked, say)
 
 
 def explore(
     settings: Settings,
     bundle: Bundle,
     testing: TrainingSet,
+    model: BoosterModel,
     short: dict[str, Any],
     asked: Asked,
     say: Say = lambda _: None,
@@ -90,10 +93,11 @@ def explore(
     ----------
     testing
         Rows with a test block that the bundle's model has not seen.
+    model
+        The bundle's, loaded.
     segments
         Tells the tick rows apart in ways of its own: name -> labels, (n,).
     """
-    model = BoosterModel(bundle.manifest.version, bundle.files, testing.plan)
     scored = score_rows(testing, testing.fold("test"), model)
     questions = _questions(settings, bundle, testing, scored.ticks, asked, segments)
     found = short | find_out(scored, model.contributions, bundle.manifest.bundle_id, questions, say)

@@ -50,4 +50,4 @@ def test_every_replicate_is_the_matrix_of_its_weights() -> None:
 def test_a_share_of_nothing_does_not_exist() -> None:
     found = confusion(np.zeros(3), np.zeros(3, bool))
     assert np.isnan([found.precision[0], found.recall[0], found.f1[0], found.balanced_accuracy[0]]).all()
-    assert found.as_json()["precision"] == {"value": None, "low": None, "high": None}
+    assert found.as_json({})["precision"] == {"value": None, "low": None, "high": None}
