@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -43,6 +44,8 @@ class ThresholdRule:
     def content(self) -> dict[str, Any]:
         """What threshold.json says of the choice."""
         said: dict[str, Any] = {"rule": self.text()}
+        if self.goal != "f1":
+            said["goal"] = f"recall:{self.recall:g}" if self.goal == "recall" else self.goal
         return said if self.costs is None else said | {"costs": self.costs.as_json()}
 
     def text(self) -> str:
@@ -88,6 +91,12 @@ def parse_rule(text: str, costs: Costs | None) -> ThresholdRule:
         if 0.0 < share <= 1.0:
             return ThresholdRule("recall", recall=share)
     raise OfflineError(f"--threshold {text!r} is not f1, profit, or recall: and a share such as recall:0.8")
+
+
+def rule_of(content: Mapping[str, Any]) -> ThresholdRule:
+    """The rule that a threshold.json was made by: what a retraining chooses for again."""
+    costs = content.get("costs")
+    return parse_rule(str(content.get("goal", "f1")), None if costs is None else Costs(**costs))
 
 
 def best_f1_threshold(y: Floats, probability: Floats) -> float:

@@ -5,7 +5,7 @@ import pytest
 
 from offline.costs import Costs
 from offline.errors import OfflineError
-from offline.threshold import BEST_F1, RULE, best_profit_threshold, parse_rule, recall_threshold
+from offline.threshold import BEST_F1, RULE, best_profit_threshold, parse_rule, recall_threshold, rule_of
 
 COSTS = Costs(contact_cost=1, offer_cost=4, accept_rate=0.5, customer_value=30)
 
@@ -53,6 +53,12 @@ def test_rules_say_what_they_chose_and_the_default_is_unchanged() -> None:
     content = parse_rule("profit", COSTS).content()
     assert content["costs"] == COSTS.as_json()
     assert content["rule"].startswith("maximises profit on the calibration fold (contact 1")
+
+
+@pytest.mark.parametrize("text", ["f1", "recall:0.75", "profit"])
+def test_a_retraining_chooses_for_the_same_goal_again(text: str) -> None:
+    rule = parse_rule(text, COSTS)
+    assert rule_of({"tick": 0.3, **rule.content()}) == rule
 
 
 @pytest.mark.parametrize("text", ["", "f2", "recall", "recall:", "recall:0", "recall:1.1", "recall:most", "profit:1"])
