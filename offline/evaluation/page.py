@@ -20,6 +20,7 @@ FIGURES: Final = {
     "ece": "expected calibration error",
     "gap": "mean score less share that left",
 }
+IN_DETAIL: Final = ("brier", "reliability", "resolution", "uncertainty", "ece", "gap")
 AT_THRESHOLD: Final = {
     "alert_rate": "alert rate",
     "precision": "precision",
@@ -68,7 +69,8 @@ def _figures(page: Page, found: dict[str, Any]) -> None:
     page.heading("Figures")
     kinds = list(found["metrics"])
     rows: list[list[Cell]] = [
-        [label, *(_span(found["metrics"][kind][name]) for kind in kinds)] for name, label in FIGURES.items()
+        [label, *(_span(found["metrics"][kind][name], 4 if name in IN_DETAIL else 3) for kind in kinds)]
+        for name, label in FIGURES.items()
     ]
     rows.insert(5, ["log loss of the base rate in training", *(_prior(found, kind) for kind in kinds)])
     page.table(["", *(f"{kind} rows" for kind in kinds)], rows)
@@ -156,11 +158,11 @@ def _slices(page: Page, slices: dict[str, Any]) -> None:
     page.text(slices["note"])
     page.plot(figures.slices_figure(slices), "Dotted: all tick rows. In brackets: rows.")
     page.table(
-        ["slice", "", "rows", "left", "ROC-AUC", "score", "share that left", "alert rate", "recall", "precision"],
+        ["slice", "rows", "left", "ROC-AUC", "score", "base rate", "alert rate", "recall", "precision"],
         [
-            [row["slicing"], row["name"], row["n"], row["n_positive"],
+            [_unbroken(f"{row['slicing']}: {row['name']}"), row["n"], row["n_positive"],
              _cell(row, "roc_auc"), _value(row, "score"), _value(row, "base_rate"), _value(row, "alert_rate"),
-             _cell(row, "recall"), _cell(row, "precision")]
+             _cell(row, "recall"), _value(row, "precision")]
             for row in slices["slices"]
         ],
     )  # fmt: skip
@@ -178,14 +180,15 @@ def _fairness(page: Page, fairness: dict[str, Any]) -> None:
         if any(not row["is_small"] for row in table["groups"]):
             page.plot(figures.fairness_figure(name, table), f"Groups by {name}. Dotted: {table['reference']}.")
         page.table(
-            [name, "rows", "customers", "left", "score", "share that left", "alert rate", "of the largest group's",
-             "recall", "precision", "stayers flagged"],
+            [name, "rows", "customers", "left", "score", "base rate", "alert rate", "ratio", "recall", "precision",
+             "stayers flagged"],
             [
                 [row["name"], row["n"], row["n_customers"], row["n_positive"], _value(row, "score"),
                  _value(row, "base_rate"), _cell(row, "alert_rate"), _value(row, "alert_rate_ratio"),
-                 _cell(row, "recall"), _cell(row, "precision"), _value(row, "false_positive_rate")]
+                 _cell(row, "recall"), _value(row, "precision"), _value(row, "false_positive_rate")]
                 for row in table["groups"]
             ],
+            f"Ratio: alert rate as a multiple of that of {table['reference']}.",
         )  # fmt: skip
 
 
@@ -235,7 +238,11 @@ def _value(row: dict[str, Any], name: str) -> Cell:
 
 def _span(interval: dict[str, Any], digits: int = 3) -> str:
     """A value with its interval, never broken into lines."""
-    return span(interval, digits).replace(" ", "\u00a0")
+    return _unbroken(span(interval, digits))
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\u00a0")
 
 
 def span(interval: dict[str, Any], digits: int = 3) -> str:
