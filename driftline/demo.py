@@ -208,7 +208,7 @@ def _run(settings: Settings, story: Story, children: Children, screen: Screen) -
         )
         screen.stage("ingest, train and release the first model")
         children.run("ingest", "ingest")
-        trained = json.loads(children.run("train", "train", "--json"))
+        trained = json.loads(children.run("train", "train", "--json", "--no-html"))
         children.run("release", "release", str(trained["version"]), "--force")
         version = str(trained["version"])
         loop.until("the worker loads the model", lambda: loop.is_released(version), lambda: history)

@@ -62,7 +62,7 @@ def card_text(
         "## Limits",
         "",
         "* Probabilities are calibrated per row kind (tick, event, urgent) on the last training weeks.",
-        "* The threshold maximises F1 there; choose another when a missed leaver costs more than a needless call.",
+        _threshold(evaluation["training"]),
         "* Intervals are about these customers and these days; they know nothing of a change of the world.",
         *(f"* {note}" for note in evaluation["training"]["notes"]),
         "",
@@ -83,6 +83,12 @@ def _rows(training: dict[str, Any]) -> str:
         f"* {training['n_rows']} training rows, {training['n_positive']} positive; "
         f"recipe: {training['recipe']}; {training['n_rounds']} trees"
     )
+
+
+def _threshold(training: dict[str, Any]) -> str:
+    if "threshold_rule" in training:
+        return f"* The threshold: {training['threshold_rule']}."
+    return "* The threshold maximises F1 there; choose another when a missed leaver costs more than a needless call."
 
 
 def evaluation_lines(evaluation: dict[str, Any]) -> list[str]:

@@ -1,18 +1,25 @@
 """``driftline ingest | train | evaluate | release | rollback | retrain-worker | report | audit | state build``.
 
-The wall clock is read here alone. Results go to standard output, progress to standard error.
+The wall clock is read here alone. Results go to standard output, progress to standard error. Long because the options
+and the help of every command stand here.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from offline.evaluation_options import cost_options, evaluation_options, names_of, said_costs
 from schemas.settings import Settings
 from schemas.workload import Workload, load_workload
+
+if TYPE_CHECKING:
+    from offline.training_set import TrainingSet
+    from schemas.bundle import Bundle
 
 workload_option = click.option("--workload", "name", metavar="NAME|PATH", help="Default DRIFTLINE_WORKLOAD.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -73,6 +80,8 @@ def ingest(name: str | None, as_json: bool) -> None:
         "driftline train --cutoffs 2024-01-01,2024-02-01,2024-03-01 --test-cutoffs 2024-05-01",
         "driftline train --like v0001",
         "driftline train --params latest",
+        "driftline train --threshold recall:0.8",
+        "driftline train --threshold profit --costs campaign.toml",
     )
 )
 @workload_option
@@ -87,6 +96,11 @@ def ingest(name: str | None, as_json: bool) -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
 @click.option("--like", metavar="VERSION", help="Make a version again: its data, cut-offs and options.")
 @threads_option
+@click.option(
+    "--threshold", metavar="GOAL", default="f1", show_default=True, help="Chosen for f1, profit, or recall:SHARE."
+)
+@cost_options
+@click.option("--no-html", is_flag=True, help="Write no page of the held-out evaluation.")
 @json_option
 def train(
     name: str | None,
@@ -99,7 +113,10 @@ def train(
     seed: int,
     like: str | None,
     threads: int,
+    threshold: str,
+    no_html: bool,
     as_json: bool,
+    **costs: Any,
 ) -> None:
     """Train a model on the lake and write the next version.
 
@@ -108,6 +125,8 @@ def train(
     id is the same, or the exit code is 1.
     """
     from offline.cutoffs import day_of
+    from offline.evaluation.run import Asked, evaluate_held_out, page_path
+    from offline.threshold import parse_rule
     from offline.training_jobs import train_like, train_recorded
     from offline.training_run import TrainingOptions
     from offline.tuning.params_file import load_params
@@ -118,6 +137,7 @@ def train(
         found = train_like(settings, workload, like, _wall_ms(), _say)
         _print_evaluation(found, as_json)
         _print_likeness(found["like"], as_json)
+    said = said_costs(costs)
     options = TrainingOptions(
         train_days=_days(cutoffs),
         test_days=_days(test_cutoffs),
@@ -127,8 +147,20 @@ def train(
         n_threads=threads,
         seed=seed,
         params=None if params is None else load_params(settings, workload, params),
+        rule=parse_rule(threshold, said),
     )
-    _print_evaluation(train_recorded(settings, workload, options, _wall_ms(), _say), as_json)
+    pages: dict[str, Any] = {}
+
+    def draw(bundle: Bundle, training: TrainingSet) -> None:
+        page = page_path(settings, workload, bundle.manifest.version, "held-out")
+        pages["html"] = evaluate_held_out(settings, bundle, training, Asked(costs=said, html=page), _say)["html"]
+
+    found = train_recorded(settings, workload, options, _wall_ms(), _say, seen=_unseen if no_html else draw)
+    _print_evaluation(found | pages, as_json)
+
+
+def _unseen(bundle: Bundle, training: TrainingSet) -> None:
+    """No page is wanted."""
 
 
 def _check_like_alone() -> None:
@@ -148,19 +180,45 @@ def _print_likeness(like: dict[str, Any], as_json: bool) -> None:
     click.get_current_context().exit(1 if differ else 0)
 
 
-@click.command(epilog=_examples("driftline evaluate champion --json"))
+@click.command(
+    epilog=_examples(
+        "driftline evaluate champion --json",
+        "driftline evaluate --costs campaign.toml --protected country,plan",
+        "driftline evaluate v0001 --contact-cost 2 --offer-cost 15 --accept-rate 0.3 --customer-value 240",
+    )
+)
 @click.argument("version", default="latest")
 @workload_option
+@cost_options
+@evaluation_options
 @json_option
-def evaluate(version: str, name: str | None, as_json: bool) -> None:
-    """Evaluate a version on all matured weeks after its training.
+def evaluate(
+    version: str,
+    name: str | None,
+    protected: str | None,
+    sliced_by: str | None,
+    show_ids: bool,
+    html: Path | None,
+    no_html: bool,
+    as_json: bool,
+    **costs: Any,
+) -> None:
+    """Evaluate a version on all matured weeks after its training, and draw a page of it.
 
-    VERSION is a version, champion, challenger or latest (the default).
+    VERSION is a version, champion, challenger or latest (the default). The page goes to the reports folder.
     """
+    from offline.evaluation.run import Asked, page_path
+    from offline.registry import Registry
     from offline.training_jobs import evaluate_recorded
 
+    if html is not None and no_html:
+        raise click.UsageError("give --html or --no-html, not both")
     settings, workload = _start(name)
-    _print_evaluation(evaluate_recorded(settings, workload, version, _say), as_json)
+    said = said_costs(costs)
+    version = Registry.of(settings, workload.name).resolve(version)
+    page = None if no_html else html or page_path(settings, workload, version)
+    asked = Asked(said, names_of(protected), names_of(sliced_by), show_ids, page)
+    _print_evaluation(evaluate_recorded(settings, workload, version, asked, _say), as_json)
 
 
 def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:
@@ -174,8 +232,13 @@ def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:
     click.echo()
     for line in evaluation_lines(found):
         click.echo(line)
-    if "path" in found:
-        click.echo(f"\n{found['path']}")
+    if "metrics" in found:
+        from offline.evaluation.terminal import evaluation_summary
+
+        click.echo("\n" + "\n".join(evaluation_summary(found)))
+    for place in ("path", "html"):
+        if place in found:
+            click.echo(f"\n{found[place]}")
 
 
 @click.command(epilog=_examples("driftline release v0001", "driftline release v0002 --activate 2024-06-01"))
@@ -334,8 +397,6 @@ def build(name: str | None, from_lake: bool, folder: str | None, upto: str | Non
     A worker started afterwards goes on where the build has stopped reading. No worker of the same workload file may run
     meanwhile; one of an earlier version of it may, until the new one takes over.
     """
-    from pathlib import Path
-
     from offline.cutoffs import day_of
     from offline.state_build import build_from_lake, build_state
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from offline import metrics
 from offline.bootstrap import Interval, difference
-from offline.evaluate import LIFT_SHARE, as_json, auc_gain, log_loss_gain, number
+from offline.evaluate import as_json, auc_gain, log_loss_gain, number
 from offline.held_out import HeldOut
 from offline.metrics import Floats
 from offline.promotion import Verdict
@@ -119,19 +119,8 @@ def rank_correlation(one: Floats, other: Floats) -> float:
 
 
 def weighted_lift(y: Floats, score: Floats, weight: Floats | None = None) -> float:
-    """`offline.metrics.lift` of the highest tenth with whole row weights: a row of weight 2 stands there twice."""
-    w = np.ones(len(y)) if weight is None else weight
-    total, base = float(w.sum()), float((w * y).sum())
-    if base == 0.0:
-        return float("nan")
-    n_top = max(1, round(LIFT_SHARE * total))
-    order = np.argsort(-score, kind="stable")
-    reached = int(np.searchsorted(np.cumsum(w[order]), n_top))
-    border = score[order[min(reached, len(order) - 1)]]
-    above, tied = score > border, score == border
-    share = (w * y)[tied].sum() / w[tied].sum()
-    caught = (w * y)[above].sum() + share * (n_top - w[above].sum())
-    return float(caught / n_top / (base / total))
+    """`offline.metrics.lift` of the highest tenth."""
+    return metrics.lift(y, score, weight=weight)
 
 
 def _ranks(score: Floats) -> Floats:

@@ -14,6 +14,7 @@
     |-- MissingExtraError          extra, what it is needed for
     |-- IngestError                topic, partition, offset
     |-- StateBuildError            topic, partition
+    |-- CostError                  file or flag, what is wrong with the price of a contact
     `-- OffsetGoneError            partition, offset, end (in `offline.topic_reader`)
 """
 
@@ -118,3 +119,11 @@ class StateBuildError(OfflineError):
         self.topic = topic
         self.partition = partition
         super().__init__(f"state build: topic {topic} partition {partition}: {detail}")
+
+
+class CostError(OfflineError):
+    """What a contact costs and brings is not said, or cannot be."""
+
+    def __init__(self, where: str, detail: str) -> None:
+        self.where = where
+        super().__init__(f"costs: {where}: {detail}")

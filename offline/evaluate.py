@@ -6,13 +6,14 @@ The answer is one JSON-able table (evaluation.json), NaN as None. Skill is claim
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offline import metrics
-from offline.bootstrap import Interval, difference, interval
+from offline.bootstrap import Interval, Resampled, interval_of
 from offline.calibrate import Platt
 from offline.metrics import Floats
 from offline.models import Logistic
@@ -20,7 +21,7 @@ from offline.rule import SILENT_DAYS, is_silent, silence_days
 from offline.training_set import ROW_KINDS, Bools, TrainingSet
 
 FEW_POSITIVES = 30
-LIFT_SHARE = 0.1
+FEW_LEAVERS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +48,22 @@ class Judged:
         """Rows that churned."""
         return int(self.y.sum())
 
+    @property
+    def n_leavers(self) -> int:
+        """Customers with a row that churned: the rows of one leaver are one piece of evidence, not several."""
+        return len(np.unique(self.customer[self.y > 0]))
+
+    @cached_property
+    def resampled(self) -> Resampled:
+        """The draws that every interval of these rows is taken from."""
+        return Resampled(self.customer)
+
     def intervals(self, score: Floats) -> dict[str, Any]:
         """ROC-AUC and PR-AUC with intervals."""
+        ranking = metrics.Ranking(self.y, score)
         return {
-            "roc_auc": as_json(interval(self.customer, lambda w: metrics.roc_auc(self.y, score, w))),
-            "pr_auc": as_json(interval(self.customer, lambda w: metrics.pr_auc(self.y, score, w))),
+            "roc_auc": as_json(self.resampled.interval(ranking.roc_auc)),
+            "pr_auc": as_json(self.resampled.interval(ranking.pr_auc)),
         }
 
     def probabilities(self, probability: Floats, threshold: float) -> dict[str, Any]:
@@ -64,7 +76,7 @@ class Judged:
             "brier": number(metrics.brier(self.y, probability)),
             "brier_prior": number(metrics.brier(self.y, prior)),
             "mean_probability": number(float(probability.mean())),
-            "lift_10": number(metrics.lift(self.y, probability, LIFT_SHARE)),
+            "lift_10": number(metrics.lift(self.y, probability)),
             "at_threshold": {"threshold": threshold} | self.alarm(probability >= threshold),
         }
 
@@ -148,10 +160,14 @@ def _ladder(judged: Judged, probability: Floats, silence: Floats | None, margin:
 
 def skill(judged: Judged, probability: Floats, silence: Floats | None) -> dict[str, Any]:
     """Whether the rows show that the model knows something, and the sentence that says so."""
-    auc = interval(judged.customer, lambda w: metrics.roc_auc(judged.y, probability, w))
-    n = judged.n_positive
+    n, n_leavers = judged.n_positive, judged.n_leavers
     if n < FEW_POSITIVES:
         return _says(False, f"too few positives to tell: {n} of {len(judged.y)} rows, at least {FEW_POSITIVES} needed")
+    if n_leavers < FEW_LEAVERS:
+        return _says(
+            False, f"too few leavers to tell: {n} positive rows of {n_leavers} customers, at least {FEW_LEAVERS} needed"
+        )
+    auc = judged.resampled.interval(metrics.Ranking(judged.y, probability).roc_auc)
     if not auc.low > 0.5:
         return _says(False, f"the AUC interval {_span(auc)} covers 0.5: no skill shown over the base rate")
     if silence is not None:
@@ -163,12 +179,15 @@ def skill(judged: Judged, probability: Floats, silence: Floats | None) -> dict[s
 
 def auc_gain(judged: Judged, probability: Floats, other: Floats) -> Interval:
     """How much higher the AUC is than another score's, paired by customer."""
-    return difference(judged.customer, metrics.roc_auc, judged.y, probability, other)
+    ours, theirs = metrics.Ranking(judged.y, probability), metrics.Ranking(judged.y, other)
+    return judged.resampled.interval(lambda w: ours.roc_auc(w) - theirs.roc_auc(w))
 
 
 def log_loss_gain(judged: Judged, probability: Floats, other: Floats) -> Interval:
     """How much lower the log loss is than another's, paired by customer."""
-    return difference(judged.customer, metrics.log_loss, judged.y, other, probability)
+    gain = metrics.row_log_loss(judged.y, other) - metrics.row_log_loss(judged.y, probability)
+    sums = judged.resampled.sums(np.column_stack([gain, np.ones(len(gain))]))
+    return interval_of(sums[:, 0] / sums[:, 1])
 
 
 def as_json(found: Interval) -> dict[str, float | None]:

@@ -16,6 +16,7 @@ from offline.evaluate import evaluate
 from offline.history import Offsets
 from offline.provenance import git_revision, libraries, machine
 from offline.registry import Registry
+from offline.threshold import BEST_F1
 from offline.train import Trained
 from offline.training_set import Bools, TrainingSet
 from schemas.bundle import Bundle, write_bundle
@@ -135,6 +136,7 @@ def _evaluation(training: TrainingSet, trained: Trained, model: BoosterModel) ->
             "recipe": trained.recipe.name,
             "tried": trained.tried,
             "notes": list(trained.notes),
+            **({} if trained.rule == BEST_F1 else {"threshold_rule": trained.rule.text()}),
         },
         "split": training.cutoffs.describe(),
         "yardstick": asdict(trained.logistic),

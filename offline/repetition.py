@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from offline.costs import Costs
 from offline.errors import RepetitionError
 from offline.provenance import libraries, machine
+from offline.threshold import ThresholdRule
 from offline.training_params import TrainingParams
 from schemas.bundle import CORE_FILES, Bundle
 
@@ -37,6 +39,9 @@ def options_of(bundle: Bundle) -> TrainingOptions:
     options = {name: _as_tuple(value) for name, value in said.items()}
     if options.get("params") is not None:
         options["params"] = TrainingParams(**options["params"])
+    if "rule" in options:
+        rule = options["rule"]
+        options["rule"] = ThresholdRule(**rule | {"costs": None if rule["costs"] is None else Costs(**rule["costs"])})
     return TrainingOptions(**options)
 
 

@@ -14,6 +14,7 @@ from offline.history import History
 from offline.packaging import core_files, package, scores_of
 from offline.promotion import Verdict, compare
 from offline.registry import Registry
+from offline.threshold import BEST_F1, ThresholdRule, rule_of
 from offline.train import Trained, recipes_after_drift, train
 from offline.training_set import Span, TrainingSet, build_training_set
 from schemas.bundle import Bundle
@@ -92,7 +93,8 @@ def answer(
     history = History(lake, workload, until_ms)
     training = build_training_set(workload, history, split, known_until_ms=until_ms, onset_day=onset)
     recipes = recipes_after_drift(onset, horizon)
-    trained = train(training, recipes, n_threads=n_threads)
+    rule = _champion_rule(registry, signal["model_version"])
+    trained = train(training, recipes, n_threads=n_threads, rule=rule)
     verdict = _verdict(registry, training, trained, signal["model_version"])
     comparison = {"champion": verdict.details | {"released": verdict.is_better, "reason": verdict.reason}}
     options = {  # of `offline.training_run.TrainingOptions`; the others have their defaults
@@ -103,6 +105,11 @@ def answer(
     }
     bundle = package(registry, lake, training, trained, created_ms=created_ms, held_out=comparison, options=options)
     return Answer(bundle, verdict)
+
+
+def _champion_rule(registry: Registry, version: str) -> ThresholdRule:
+    """What the champion's threshold was chosen for: the challenger's is chosen for the same."""
+    return BEST_F1 if version == RULE_VERSION else rule_of(registry.load(version).json("threshold.json"))
 
 
 def _verdict(registry: Registry, training: TrainingSet, trained: Trained, champion_version: str) -> Verdict:

@@ -7,13 +7,14 @@ alone; then the model is trained once more on everything before the test block. 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from offline.calibrate import Platt, fit_platt
 from offline.metrics import Floats, log_loss
 from offline.models import BoostedTrees, Logistic, fit_logistic
-from offline.threshold import RULE, best_f1_threshold
+from offline.threshold import BEST_F1, ThresholdRule
 from offline.training_params import TrainingParams
 from offline.training_set import ROW_KINDS, Bools, TrainingSet
 from schemas.durations import DAY_MS
@@ -100,14 +101,15 @@ class Trained:
     tried: dict[str, float | None]
     notes: tuple[str, ...]
     params: TrainingParams | None = None
+    rule: ThresholdRule = BEST_F1
 
     def calibration(self) -> dict[str, dict[str, float]]:
         """Content of calibration.json."""
         return {kind: {"a": p.a, "b": p.b} for kind, p in zip(ROW_KINDS, self.platt, strict=True)}
 
-    def threshold(self) -> dict[str, float | str]:
+    def threshold(self) -> dict[str, Any]:
         """Content of threshold.json."""
-        return {**dict(zip(ROW_KINDS, self.thresholds, strict=True)), "rule": RULE}
+        return {**dict(zip(ROW_KINDS, self.thresholds, strict=True)), **self.rule.content()}
 
 
 def train(
@@ -117,6 +119,7 @@ def train(
     n_threads: int = 1,
     seed: int = 0,
     params: TrainingParams | None = None,
+    rule: ThresholdRule = BEST_F1,
 ) -> Trained:
     """Train, choose and calibrate.
 
@@ -128,6 +131,8 @@ def train(
         Of XGBoost; part of what makes the bytes of the model.
     params
         In place of the default parameters; their recipe is one of `recipes`, see `recipe_of`.
+    rule
+        What the threshold is chosen for.
     """
     booster = {} if params is None else params.booster
     tried: dict[str, float | None] = {}
@@ -139,7 +144,7 @@ def train(
             best = (attempt[0], recipe, *attempt[1:])
     assert best is not None, "the first recipe takes all rows"
     _, recipe, n_rounds, early = best
-    platt, thresholds, notes = _calibrated(training, early)
+    platt, thresholds, notes = _calibrated(training, early, rule)
     rows = recipe.rows(training, training.fold("fit", "between", "later"))
     X, y = training.rows.X[rows], training.y[rows]
     return Trained(
@@ -152,6 +157,7 @@ def train(
         tried=tried,
         notes=notes,
         params=params,
+        rule=rule,
     )
 
 
@@ -171,7 +177,7 @@ def _attempt(training: TrainingSet, recipe: Recipe, trees: BoostedTrees) -> tupl
 
 
 def _calibrated(
-    training: TrainingSet, early: BoostedTrees
+    training: TrainingSet, early: BoostedTrees, rule: ThresholdRule
 ) -> tuple[tuple[Platt, ...], tuple[float, ...], tuple[str, ...]]:
     """Calibration and threshold of each row kind on the later block; a kind with few positives takes those of ticks."""
     platts: list[Platt] = []
@@ -188,5 +194,5 @@ def _calibrated(
             continue
         margin = early.margin(training.rows.X[rows])
         platts.append(fit_platt(y, margin))
-        thresholds.append(best_f1_threshold(y, platts[-1].probability(margin)))
+        thresholds.append(rule.choose(y, platts[-1].probability(margin)))
     return tuple(platts), tuple(thresholds), tuple(notes)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from offline.evaluation.run import Asked, evaluate_in_full
 from offline.packaging import last_offsets
 from offline.registry import Registry
 from offline.repetition import differences, options_of
 from offline.runs import recorded
-from offline.training_run import Say, TrainingOptions, evaluate_version, train_version
+from offline.training_run import Say, Seen, TrainingOptions, train_version
 from schemas.bundle import Bundle
 from schemas.lake import Lake
 from schemas.settings import Settings
@@ -24,12 +25,13 @@ def train_recorded(
     created_ms: int | None,
     say: Say,
     like: Bundle | None = None,
+    seen: Seen = lambda bundle, training: None,
 ) -> dict[str, Any]:
     """Train the next version; its evaluation with version, bundle id and path."""
     said = asdict(options) | {"like": None if like is None else like.manifest.version}
     with recorded(settings, "train", said) as run:
         run.inputs["workload"] = {"name": workload.name, "hash": workload.hash}
-        bundle = train_version(settings, workload, options, created_ms=created_ms, say=say, like=like)
+        bundle = train_version(settings, workload, options, created_ms=created_ms, say=say, like=like, seen=seen)
         manifest = bundle.manifest
         made = {"version": manifest.version, "bundle_id": manifest.bundle_id}
         run.inputs["data_window"] = dict(manifest.data_window)
@@ -50,12 +52,12 @@ def train_like(
     return train_recorded(settings, frozen, options_of(pattern), created_ms, say, pattern)
 
 
-def evaluate_recorded(settings: Settings, workload: Workload, version: str, say: Say) -> dict[str, Any]:
-    """Evaluate a version on what has matured since its training."""
-    with recorded(settings, "evaluate", {"version": version}) as run:
+def evaluate_recorded(settings: Settings, workload: Workload, version: str, asked: Asked, say: Say) -> dict[str, Any]:
+    """Evaluate a version in full on what has matured since its training."""
+    with recorded(settings, "evaluate", {"version": version, **asdict(asked)}) as run:
         run.inputs["workload"] = {"name": workload.name, "hash": workload.hash}
         run.inputs["last_offsets"] = last_offsets(Lake(settings.lake_dir), workload)
-        found = evaluate_version(settings, workload, version, say)
+        found = evaluate_in_full(settings, workload, version, asked, say)
         run.inputs |= {"version": found["version"], "bundle_id": found["bundle_id"], "test": found["test"]}
         run.results["roc_auc"] = found["rows"].get("tick", {}).get("roc_auc", {}).get("value")
     return found

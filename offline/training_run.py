@@ -23,6 +23,7 @@ from offline.packaging import data_window, package, scores_of
 from offline.registry import Registry
 from offline.repetition import check_same_window
 from offline.retraining import horizon_days
+from offline.threshold import BEST_F1, ThresholdRule
 from offline.train import ALL, Trained, recipe_of, recipes_after_drift, train
 from offline.training_params import TrainingParams
 from offline.training_set import N_EVENT_ROWS, PURPOSES, ROW_KINDS, Fold, Span, TrainingSet, build_training_set
@@ -36,6 +37,7 @@ from schemas.workload_parse import parse_workload
 from stream_app.model import BoosterModel
 
 Say = Callable[[str], None]
+Seen = Callable[[Bundle, TrainingSet], None]
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class TrainingOptions:
         First day of a drift that the training answers; None without one.
     params
         In place of the default parameters.
+    rule
+        What the threshold is chosen for.
     """
 
     train_days: tuple[int, ...] = ()
@@ -68,6 +72,7 @@ class TrainingOptions:
     n_threads: int = 1
     seed: int = 0
     params: TrainingParams | None = None
+    rule: ThresholdRule = BEST_F1
 
 
 def train_version(
@@ -78,6 +83,7 @@ def train_version(
     created_ms: int | None = None,
     say: Say = lambda _: None,
     like: Bundle | None = None,
+    seen: Seen = lambda bundle, training: None,
 ) -> Bundle:
     """Train on the lake, write the next version and make it the challenger.
 
@@ -86,6 +92,8 @@ def train_version(
     like
         A bundle to make again, of which workload and options are: what has come into the lake since is left out, and
         no alias moves.
+    seen
+        Told the bundle and the rows it was made of, for whoever has more to say about them.
 
     Raises
     ------
@@ -103,6 +111,7 @@ def train_version(
     bundle = package(registry, lake, training, trained, created_ms=created_ms, options=asdict(options), upto=upto)
     if like is None:
         registry.set_alias("challenger", bundle.manifest.version)
+    seen(bundle, training)
     return bundle
 
 
@@ -161,7 +170,7 @@ def _trained(training: TrainingSet, options: TrainingOptions) -> Trained:
     recipes = (ALL,) if onset is None else recipes_after_drift(onset, training.cutoffs.horizon_days)
     if params is not None:
         recipes = (recipe_of(params),)
-    trained = train(training, recipes, n_threads=options.n_threads, seed=options.seed, params=params)
+    trained = train(training, recipes, n_threads=options.n_threads, seed=options.seed, params=params, rule=options.rule)
     chosen_to = None if params is None else params.labels_until_day
     if params is None or chosen_to is None or chosen_to <= training.cutoffs.test.first_day:
         return trained
@@ -174,10 +183,17 @@ def _trained(training: TrainingSet, options: TrainingOptions) -> Trained:
 
 def evaluate_version(settings: Settings, workload: Workload, version: str, say: Say = lambda _: None) -> dict[str, Any]:
     """Judge a version on every matured week after its training, with its own frozen workload."""
+    bundle, testing = read_since_training(settings, workload, version, say)
+    return judge(bundle, testing, BoosterModel(bundle.manifest.version, bundle.files, testing.plan))
+
+
+def read_since_training(
+    settings: Settings, workload: Workload, version: str, say: Say = lambda _: None
+) -> tuple[Bundle, TrainingSet]:
+    """A version, and rows of every matured week after its training as their test block."""
     bundle = Registry.of(settings, workload.name).load(version)
     frozen = parse_workload(bundle.files["workload.toml"].decode(), Path(bundle.path / "workload.toml"))
     trained_to = day_of(bundle.manifest.data_window["train"][-1])
-    own = bundle.json("evaluation.json")
     say(f"reading the history for {bundle.manifest.version}")
     testing = build_training_set(
         frozen,
@@ -185,8 +201,12 @@ def evaluate_version(settings: Settings, workload: Workload, version: str, say: 
         lambda span: choose_test_cutoffs(trained_to, span.known_until_day, horizon_days(frozen)),
         purposes={"test": "to test on"},
     )
-    model = BoosterModel(bundle.manifest.version, bundle.files, testing.plan)
-    rows = testing.fold("test")
+    return bundle, testing
+
+
+def judge(bundle: Bundle, testing: TrainingSet, model: BoosterModel) -> dict[str, Any]:
+    """The short evaluation of a version on the test block of a training set."""
+    rows, own = testing.fold("test"), bundle.json("evaluation.json")
     found = evaluate(
         testing,
         rows,

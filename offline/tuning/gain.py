@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from offline.bootstrap import LEVEL, N_REPLICATES, Interval, interval, weights_by_customer
+from offline.bootstrap import LEVEL, N_REPLICATES, Interval, Resampled, interval
 from offline.metrics import Floats
 from offline.tuning.criterion import Criterion, Statistic
 from offline.tuning.fold_models import JudgedRows
@@ -83,7 +83,7 @@ def _expected(
     seed: int,
 ) -> Interval:
     gains = []
-    for weight in weights_by_customer(judged.customer, n_replicates, seed):
+    for weight in Resampled(judged.customer, n_replicates, seed).weights():
         drawn = np.array([criterion.sign * candidate(weight) for candidate in candidates])
         others = (weight == 0.0).astype(np.float64)
         if np.isfinite(drawn).all():

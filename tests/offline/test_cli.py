@@ -37,6 +37,10 @@ def test_the_commands_are_light_to_import() -> None:
         (["release", "v0007"], "no model version 'v0007'"),
         (["train", "--cutoffs", "soon"], "'soon' is not a date; write YYYY-MM-DD"),
         (["train", "--until", "2024-02-30"], "'2024-02-30' is not a date"),
+        (["train", "--threshold", "recall:2"], "is not f1, profit, or recall: and a share such as recall:0.8"),
+        (["train", "--threshold", "profit"], "add --costs FILE"),
+        (["evaluate", "--contact-cost", "1"], "offer_cost is missing; say it there or by --offer-cost"),
+        (["evaluate", "--costs", "nowhere.toml"], "costs: nowhere.toml: cannot be read"),
         (["report", "v0007"], "no model version 'v0007'"),
         (["release", "v0001", "--now", "--activate", "2024-01-01"], "not both"),
     ],
@@ -57,15 +61,29 @@ def test_train_and_evaluate_speak_json(
     monkeypatch.setenv("DRIFTLINE_HOME", str(tmp_path))
     fill(Lake(tmp_path / "lake"), workload, company(workload, n_days=240))
     runner = CliRunner()
-    trained = runner.invoke(cli, ["train", "--json", "--until", "2024-07-20"])
+    trained = runner.invoke(cli, ["train", "--json", "--no-html", "--until", "2024-07-20"])
     assert trained.exit_code == 0, trained.output
     made = json.loads(trained.stdout)
     assert made["version"] == "v0001"
-    judged = json.loads(runner.invoke(cli, ["evaluate", "v0001", "--json"]).stdout)
+    assert "html" not in made
+    asked = ["--contact-cost", "1", "--offer-cost", "5", "--accept-rate", "0.4", "--customer-value", "100"]
+    judged = json.loads(
+        runner.invoke(cli, ["evaluate", "v0001", "--json", "--protected", "plan,profile.country", *asked]).stdout
+    )
     assert judged["test"][0] >= made["split"]["test"][0]  # not before the embargo is over
     assert judged["test"][-1] > made["split"]["test"][-1]  # and what has matured since
     assert {"n", "n_positive", "roc_auc", "pr_auc", "log_loss", "brier", "lift_10"} <= set(judged["rows"]["tick"])
-    own = runner.invoke(cli, ["train", "--cutoffs", "2024-02-01,2024-02-15,2024-04-01", "--test-cutoffs", "2024-06-01"])
+    assert {"metrics", "calibrators", "profit", "slices", "fairness", "errors"} <= set(judged)
+    assert set(judged["fairness"]["attributes"]) == {"plan", "profile.country"}
+    page = Path(judged["html"])
+    assert page == tmp_path / "reports" / "subscription_churn-v0001-evaluation.html"
+    assert "customer-" not in page.read_text()
+    days = ["--cutoffs", "2024-02-01,2024-02-15,2024-04-01", "--test-cutoffs", "2024-06-01"]
+    own = runner.invoke(cli, ["train", *days, "--threshold", "profit", *asked])
     assert own.exit_code == 0, own.output
+    content = json.loads((tmp_path / "models" / "subscription_churn" / "v0002" / "threshold.json").read_text())
+    assert content["rule"].startswith("maximises profit on the calibration fold (contact 1, offer 5")
+    assert content["costs"]["customer_value"] == 100
+    assert "held-out.html" in own.stdout
     assert "v0002" in own.stdout
     assert "| model, tick rows |" in own.stdout

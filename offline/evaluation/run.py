@@ -1,0 +1,127 @@
+"""The full evaluation of a version as a command does it: on the weeks since its training, or on its held-out ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from offline.costs import Costs
+from offline.evaluation.attributes import attributes_of
+from offline.evaluation.findings import Questions, find_out
+from offline.evaluation.page import evaluation_page
+from offline.evaluation.scored import Scored, score_rows
+from offline.evaluation.slicing import slicings
+from offline.history import read_history
+from offline.training_run import judge, read_since_training
+from offline.training_set import TrainingSet
+from schemas.bundle import Bundle
+from schemas.lake import Lake
+from schemas.settings import Settings
+from schemas.workload import Workload
+from stream_app.model import BoosterModel
+
+Say = Callable[[str], None]
+Segments = Callable[[Scored], Mapping[str, NDArray[Any]]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user wants to know.
+
+    Parameters
+    ----------
+    costs
+        What a contact costs and brings; None takes those that the threshold was chosen for, if any.
+    protected
+        Features or event fields by which nobody should be treated worse.
+    sliced_by
+        More features to slice by.
+    show_ids
+        Whether customers are named.
+    html
+        Where the page goes; None leaves it out.
+    """
+
+    costs: Costs | None = None
+    protected: tuple[str, ...] = ()
+    sliced_by: tuple[str, ...] = ()
+    show_ids: bool = False
+    html: Path | None = None
+
+
+def page_path(settings: Settings, workload: Workload, version: str, name: str = "evaluation") -> Path:
+    """Where the page of a version goes unless the user says otherwise."""
+    return settings.reports_dir / f"{workload.name}-{version}-{name}.html"
+
+
+def evaluate_in_full(
+    settings: Settings, workload: Workload, version: str, asked: Asked, say: Say = lambda _: None
+) -> dict[str, Any]:
+    """Everything about a version on every matured week after its training, with its own frozen workload."""
+    bundle, testing = read_since_training(settings, workload, version, say)
+    model = BoosterModel(bundle.manifest.version, bundle.files, testing.plan)
+    say("evaluating")
+    return explore(settings, bundle, testing, model, judge(bundle, testing, model), asked, say)
+
+
+def evaluate_held_out(
+    settings: Settings, bundle: Bundle, training: TrainingSet, asked: Asked, say: Say = lambda _: None
+) -> dict[str, Any]:
+    """Everything about a version on the test block of its own training."""
+    model = BoosterModel(bundle.manifest.version, bundle.files, training.plan)
+    short = bundle.json("evaluation.json")
+    return explore(settings, bundle, training, model, short | {"test": short["split"]["test"]}, asked, say)
+
+
+def explore(
+    settings: Settings,
+    bundle: Bundle,
+    testing: TrainingSet,
+    model: BoosterModel,
+    short: dict[str, Any],
+    asked: Asked,
+    say: Say = lambda _: None,
+    segments: Segments = lambda ticks: {},
+) -> dict[str, Any]:
+    """The short evaluation with the full one added, and its page where one is asked for.
+
+    Parameters
+    ----------
+    testing
+        Rows with a test block that the bundle's model has not seen.
+    model
+        The bundle's, loaded.
+    segments
+        Tells the tick rows apart in ways of its own: name -> labels, (n,).
+    """
+    scored = score_rows(testing, testing.fold("test"), model)
+    questions = _questions(settings, bundle, testing, scored.ticks, asked, segments)
+    found = short | find_out(scored, model.contributions, bundle.manifest.bundle_id, questions, say)
+    if asked.html is None:
+        return found
+    say("drawing the page")
+    page = evaluation_page(f"{testing.plan.workload.name} {bundle.manifest.version}: evaluation", found)
+    return found | {"html": str(page.save(asked.html))}
+
+
+def _questions(
+    settings: Settings, bundle: Bundle, testing: TrainingSet, ticks: Scored, asked: Asked, segments: Segments
+) -> Questions:
+    workload = testing.plan.workload
+    history = read_history(Lake(settings.lake_dir), workload)
+    return Questions(
+        slicings=slicings(ticks, asked.sliced_by, segments(ticks)),
+        protected=attributes_of(asked.protected, workload, ticks, history),
+        costs=asked.costs or _own_costs(bundle),
+        show_ids=asked.show_ids,
+    )
+
+
+def _own_costs(bundle: Bundle) -> Costs | None:
+    """The costs that the threshold was chosen for."""
+    said = bundle.json("threshold.json").get("costs")
+    return None if said is None else Costs(**said)
