@@ -55,7 +55,7 @@ class FieldCount:
     """Values of a field over the events of its topic; low, high and total in the field's unit."""
 
     topic: str
-    field: Field
+    declared: Field
     n: int = 0
     n_known: int = 0
     low: float = float("inf")
@@ -70,12 +70,12 @@ class FieldCount:
         self.n_known += len(known)
         if not len(known):
             return
-        if self.field.type == "category":
+        if self.declared.type == "category":
             self.codes.update(dict(zip(*(x.tolist() for x in np.unique(known, return_counts=True)), strict=True)))
             return
-        self.low = min(self.low, int(known.min()) / self.field.scale)
-        self.high = max(self.high, int(known.max()) / self.field.scale)
-        self.total += float(known.sum(dtype=np.float64)) / self.field.scale
+        self.low = min(self.low, int(known.min()) / self.declared.scale)
+        self.high = max(self.high, int(known.max()) / self.declared.scale)
+        self.total += float(known.sum(dtype=np.float64)) / self.declared.scale
 
 
 class Census:

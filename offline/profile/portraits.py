@@ -6,6 +6,7 @@ All figures are of rows at cut-offs; AUCs compare customers of the same cut-off 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -181,9 +182,7 @@ def _deciles(values: Floats, column: FeatureColumn) -> tuple[np.ndarray[Any, np.
         return _few(group, names)
     known = values[np.isfinite(values)]
     edges = [float(known.min()), *edges_of(values, N_DECILES).tolist(), float(known.max())] if len(known) else []
-    names = [
-        _range(low, high, at == len(edges) - 2) for at, (low, high) in enumerate(zip(edges, edges[1:], strict=False))
-    ]
+    names = [_range(low, high, at == len(edges) - 2) for at, (low, high) in enumerate(pairwise(edges))]
     if len(known) < len(values):
         group = np.where(np.isfinite(values), group, len(names))
         names.append("missing")

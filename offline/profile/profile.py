@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ class Profile:
                 for kind in self.census.kinds
             ],
             "fields": [
-                {"topic": f.topic, "field": f.field.name, "n": f.n, "n_known": f.n_known}
+                {"topic": f.topic, "field": f.declared.name, "n": f.n, "n_known": f.n_known}
                 for fields in self.census.fields
                 for f in fields
             ],
@@ -170,7 +171,5 @@ def _by_weekday(rows: Snapshots) -> tuple[Rate, ...]:
 def _by_tenure(rows: Snapshots) -> tuple[Rate, ...]:
     band = np.searchsorted(np.array(TENURE_EDGES[1:]), np.nan_to_num(rows.tenure_days), side="right")
     there = np.unique(band)
-    names = [f"{low} to {high} days" for low, high in zip(TENURE_EDGES, TENURE_EDGES[1:], strict=False)] + [
-        f"over {TENURE_EDGES[-1]} days"
-    ]
+    names = [f"{low} to {high} days" for low, high in pairwise(TENURE_EDGES)] + [f"over {TENURE_EDGES[-1]} days"]
     return rates_of(np.searchsorted(there, band), [names[i] for i in there.tolist()], rows.y, rows.customer)

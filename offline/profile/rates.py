@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from offline.metrics import Floats
 Int64s = NDArray[np.int64]
 
 N_REPLICATES = 200
+BLOCK = 20
 
 
 @dataclass(frozen=True)
@@ -58,34 +60,42 @@ def many_rates(
     customer
         Dense customer code per row.
     """
-    sizes = [len(ways) for ways in names]
-    starts = np.cumsum([0, *sizes])
-    flat = (groups + starts[:-1]).ravel()
-    n, value = _counted(flat, int(starts[-1]), np.ones(len(y)), y)
-    drawn = [_counted(flat, int(starts[-1]), w, y)[1] for w in weights_by_customer(customer, N_REPLICATES)]
-    low, high = _bounds(np.array(drawn).reshape(len(drawn), int(starts[-1])))
-    made = [
-        Rate(name, int(n[at]), float(value[at]), float(low[at]), float(high[at]))
-        for start, ways in zip(starts[:-1].tolist(), names, strict=True)
-        for at, name in enumerate(ways, start)
-    ]
-    return tuple(tuple(made[a:b]) for a, b in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True))
+    counts = [_by_customer(groups[:, j], len(ways), y, customer) for j, ways in enumerate(names)]
+    drawn: list[list[Floats]] = [[] for _ in names]
+    for weight in _in_blocks(weights_by_customer(np.arange(int(customer.max(initial=-1)) + 1), N_REPLICATES)):
+        for way, (n, n_positive) in enumerate(counts):
+            drawn[way].append(_share(weight @ n_positive, weight @ n))
+    return tuple(_rates(ways, *counts[j], np.vstack(drawn[j])) for j, ways in enumerate(names))
 
 
-def _counted(flat: Int64s, n_groups: int, weight: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """(weight, churn rate) of each group."""
-    n_ways = len(flat) // max(1, len(y))
-    n = np.bincount(flat, weights=np.repeat(weight, n_ways), minlength=n_groups)
-    n_positive = np.bincount(flat, weights=np.repeat(weight * y, n_ways), minlength=n_groups)
-    return n, np.divide(n_positive, n, out=np.full(n_groups, np.nan), where=n > 0)
+def _by_customer(group: Int64s, n_groups: int, y: Floats, customer: Int64s) -> tuple[Floats, Floats]:
+    """(rows, leavers) of each customer in each group, (n_customers, n_groups) each."""
+    cell, n_cells = customer * n_groups + group, (int(customer.max(initial=-1)) + 1) * n_groups
+    n = np.bincount(cell, minlength=n_cells).astype(np.float64)
+    n_positive = np.asarray(np.bincount(cell, weights=y, minlength=n_cells), dtype=np.float64)
+    return n.reshape(-1, n_groups), n_positive.reshape(-1, n_groups)
 
 
-def _bounds(drawn: Floats) -> tuple[Floats, Floats]:
-    """Percentiles of each column that do not mind empty draws."""
-    n_columns = drawn.shape[1]
-    low, high = np.full(n_columns, np.nan), np.full(n_columns, np.nan)
-    for j in range(n_columns):
-        known = drawn[np.isfinite(drawn[:, j]), j]
-        if len(known):
-            low[j], high[j] = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return low, high
+def _in_blocks(weights: Iterator[Floats]) -> Iterator[Floats]:
+    """Replicates as matrices, some at a time: one product serves them all."""
+    while block := list(islice(weights, BLOCK)):
+        yield np.array(block)
+
+
+def _rates(names: Sequence[str], n: Floats, n_positive: Floats, drawn: Floats) -> tuple[Rate, ...]:
+    rows, value = n.sum(axis=0), _share(n_positive.sum(axis=0), n.sum(axis=0))
+    bounds = [_bounds(drawn[:, at]) for at in range(len(names))]
+    return tuple(Rate(name, int(rows[at]), float(value[at]), *bounds[at]) for at, name in enumerate(names))
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    return np.asarray(np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0))
+
+
+def _bounds(drawn: Floats) -> tuple[float, float]:
+    """Percentiles of the replicates in which the group was there."""
+    known = drawn[np.isfinite(drawn)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)

@@ -112,12 +112,8 @@ def _collapse(portrait: Portrait, rows: Snapshots, values: Floats, j: int) -> Su
 
 def _near(portrait: Portrait, rows: Snapshots, values: Floats, j: int) -> Suspect | None:
     """Nearly certain for the ends that are near: it may be written together with them."""
-    label = rows.workload.label
-    feature = next((f for f in rows.workload.features if portrait.name in f.columns()), None)
-    if rows.near is None or not portrait.near_auc > NEAR_TOO_GOOD or feature is None:
-        return None
-    if feature.type == "until" and feature.field == label.field:
-        return None  # the label's own date: by the calendar of contracts, not by a leak
+    if rows.near is None or rows.workload.label.type != "cancel" or not portrait.near_auc > NEAR_TOO_GOOD:
+        return None  # a lapse is due by the calendar, after days of grace in which nobody can do much
     taken = rows.near | (rows.y == 0.0)
     ranking = Ranking(rows.near[taken].astype(np.float64), values[taken], rows.day[taken])
     if ranking.n_positive < MIN_POSITIVES:
