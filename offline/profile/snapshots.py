@@ -19,11 +19,12 @@ from offline.labels import Outcomes
 from offline.metrics import Floats
 from offline.moments import Customers
 from offline.retraining import horizon_days
+from offline.some_customers import columns_of_some
 from offline.training_set import Span, read_outcomes
 from schemas.durations import DAY_MS
 from schemas.events import EventBatch
 from schemas.workload import Feature, Workload
-from stream_app.columns import Columns, columns_of
+from stream_app.columns import Columns
 from stream_app.plan import FeatureColumn, Plan
 from stream_app.recording import Rows, tick_rows
 
@@ -153,7 +154,7 @@ def take_snapshots(
     ticks = sorted({day - shift for day in chosen for shift in (0, *shifts)})
     watched = with_features(workload, [TENURE])
     plan = Plan.from_workload(watched)
-    rows = tick_rows(plan, _counted(plan, history, count, share), ticks)
+    rows = tick_rows(plan, columns_of_some(plan, history, share, count), ticks)
     code = np.asarray(Customers(rows.customer_id).codes, dtype=np.int64)
     at = np.flatnonzero(np.isin(rows.as_of_ms, np.array(chosen, np.int64) * DAY_MS))
     y = outcomes.labels(rows.customer_id[at], rows.as_of_ms[at], until_ms)
@@ -239,22 +240,6 @@ def _chosen(workload: Workload, span: Span, n_customers: int) -> list[int]:
     days = sorted(day for day in (last - WEEK * week - 3 * week % WEEK for week in weeks) if day >= first)
     n = min(len(days), max(FEWEST_CUTOFFS, min(MAX_CUTOFFS, MAX_ROWS // max(1, n_customers))))
     return [days[i] for i in np.linspace(0, len(days) - 1, n).round().astype(int).tolist()]
-
-
-def _counted(
-    plan: Plan, history: Callable[[], Iterable[EventBatch]], count: Callable[[Columns], None], share: float
-) -> Iterator[Columns]:
-    """The columns of the history: all of them counted, those of a share of the customers passed on."""
-    again: Callable[[], Iterable[EventBatch | Columns]] = getattr(history, "columns", history)
-    for batch in again():
-        columns = batch if isinstance(batch, Columns) else columns_of(plan, batch)
-        count(columns)
-        yield columns if share == 1.0 else columns.take(_kept(columns.key_hash, share)).with_own_keys()
-
-
-def _kept(key_hash: Int64s, share: float) -> Int64s:
-    mixed = (key_hash.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(33)
-    return np.flatnonzero(mixed < np.uint64(share * 2**31)).astype(np.int64)
 
 
 def _rows_at(rows: Rows, code: Int64s, wanted: Int64s, as_of_ms: Int64s) -> Int64s:
