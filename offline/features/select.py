@@ -15,7 +15,8 @@ import numpy as np
 from offline.bootstrap import Interval
 from offline.evaluate import as_json as interval_json
 from offline.features.earning import Gain, Judged, fitted, gain_of, judge, mean_by_customer
-from offline.features.rows import History, read_first, take_rows
+from offline.features.rows import take_rows
+from offline.first_reading import Reading, read_first
 from offline.folds import TimeFold, time_folds
 from offline.metrics import Floats
 from offline.models import BoostedTrees
@@ -82,7 +83,7 @@ class Selection:
 
 def select(
     workload: Workload,
-    history: History,
+    history: Reading,
     *,
     known_until_ms: int | None = None,
     n_threads: int = 1,
@@ -97,7 +98,7 @@ def select(
         When the history is too short for a fold in time, or has no labels.
     """
     say("reading the history")
-    training = take_rows(workload, history, read_first(workload, history, known_until_ms, lambda _: None))
+    training = take_rows(workload, history, read_first(workload, history, known_until_ms))
     folds = time_folds(training, N_FOLDS)
     say(f"{len(training.rows):,} rows, {len(folds)} folds, {len(workload.features)} entries")
     place = {name: j for j, name in enumerate(training.plan.feature_names)}

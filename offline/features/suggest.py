@@ -16,7 +16,8 @@ from offline.entries import with_features
 from offline.errors import OfflineError
 from offline.features.candidates import Occurrences, candidates
 from offline.features.earning import Gain, Judged, fitted, gain_of, judge
-from offline.features.rows import History, read_first, take_rows
+from offline.features.rows import take_rows
+from offline.first_reading import Reading, read_first
 from offline.folds import TimeFold, time_folds
 from offline.metrics import Floats
 from offline.training_set import TrainingSet
@@ -79,7 +80,7 @@ class Suggestion:
 
 def suggest(
     workload: Workload,
-    history: History,
+    history: Reading,
     *,
     known_until_ms: int | None = None,
     n_threads: int = 1,

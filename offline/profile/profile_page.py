@@ -127,10 +127,11 @@ def _feature_row(p: Portrait, shifts: list[int]) -> tuple[str | int | float | No
 def _panels(page: Page, profile: Profile) -> None:
     page.heading("Each feature by outcome")
     rows = profile.analysed
-    found = ranked(profile.portraits)
+    found = [p for p in ranked(profile.portraits) if p.n_values > 1]
     page.text(
         "Left: histogram (the outer half per cent on each side is drawn at the border). Middle: box from quarter to "
-        "quarter with the median, whiskers from 5 % to 95 %. Right: churn by decile with intervals."
+        "quarter with the median, whiskers from 5 % to 95 %. Right: churn by decile (named by its least value) with "
+        "intervals; the dashed line is that of all rows. Features that never change are left out."
         + (f" The strongest {MAX_PANELS} of {len(found)} features." if len(found) > MAX_PANELS else "")
     )
     place = {column.name: j for j, column in enumerate(rows.columns)}

@@ -91,9 +91,18 @@ def bins_of(values: Floats, n_bins: int, *, is_categorical: bool = False) -> Int
 
 
 def edges_of(values: Floats, n_bins: int) -> Floats:
-    """Inner borders of bins that are about equally full, ascending; a value at a border belongs to the upper bin."""
+    """Inner borders of bins that are about equally full, ascending; a value at a border belongs to the upper bin.
+
+    When most values are the least one (a count that is nearly always zero), the others are cut into quarters.
+    """
     known = values[np.isfinite(values)]
     if not len(known):
         return np.zeros(0)
-    edges = np.unique(np.quantile(known, np.linspace(0.0, 1.0, n_bins + 1)[1:-1], method="higher"))
+    edges, others = _quantiles(known, n_bins), known[known > known.min()]
+    if len(edges) < n_bins // 2 and len(others):
+        edges = np.unique(np.r_[edges, others.min(), _quantiles(others, 4)])
     return np.asarray(edges[edges > known.min()])
+
+
+def _quantiles(known: Floats, n_bins: int) -> Floats:
+    return np.unique(np.quantile(known, np.linspace(0.0, 1.0, n_bins + 1)[1:-1], method="higher"))

@@ -6,21 +6,21 @@ number of cut-offs, and a large one to a share of its customers; both are said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offline.cutoffs import WARM_UP_DAYS, date_text
 from offline.entries import with_features
-from offline.errors import HistoryTooShortError, LabelError, OfflineError
+from offline.errors import LabelError
+from offline.first_reading import Reading, read_first
 from offline.labels import Outcomes
 from offline.metrics import Floats
 from offline.moments import Customers
-from offline.retraining import horizon_days
+from offline.profile.days import chosen_days, earlier_days, own_days, sooner
 from offline.some_customers import columns_of_some
-from offline.training_set import Span, read_outcomes
+from offline.training_set import Span
 from schemas.durations import DAY_MS
 from schemas.events import EventBatch
 from schemas.workload import Feature, Workload
@@ -32,8 +32,6 @@ Int64s = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 
 MAX_ROWS = 400_000
-MAX_CUTOFFS, FEWEST_CUTOFFS = 26, 6
-WEEK = 7
 TENURE = Feature("profile_tenure_days", "tenure")
 
 
@@ -111,7 +109,7 @@ class Snapshots:
 
 def take_snapshots(
     workload: Workload,
-    history: Callable[[], Iterable[EventBatch]],
+    history: Reading,
     *,
     known_until_ms: int | None = None,
     days: tuple[int, ...] = (),
@@ -122,8 +120,6 @@ def take_snapshots(
 
     Parameters
     ----------
-    history
-        Starts a reading of all events, as `offline.training_set.build_training_set` takes it.
     known_until_ms
         Everything known before is in the history; None takes the last known time in it.
     days
@@ -136,118 +132,68 @@ def take_snapshots(
     OfflineError
         When there are no events, no matured cut-off, or no labelled row.
     """
-    outcomes, near, customers = Outcomes(workload), Outcomes(_sooner(workload)), set[str]()
+    near = Outcomes(sooner(workload))
 
-    def first_reading() -> Iterator[EventBatch]:
-        for batch in history():
-            look(batch)
-            near.update(batch)
-            customers.update(batch.customer_id.tolist())
-            yield batch
+    def both(batch: EventBatch) -> None:
+        look(batch)
+        near.update(batch)
 
-    outcomes, span = read_outcomes(workload, first_reading())
-    until_ms = span.last_known_ms if known_until_ms is None else known_until_ms
-    span = Span(span.first_known_ms, until_ms, span.n_events)
-    chosen = _own(days, workload, span) if days else _chosen(workload, span, len(customers))
-    share = min(1.0, MAX_ROWS / max(1, len(customers) * len(chosen)))
-    shifts = earlier_days(workload)
-    ticks = sorted({day - shift for day in chosen for shift in (0, *shifts)})
-    watched = with_features(workload, [TENURE])
-    plan = Plan.from_workload(watched)
+    first = read_first(workload, history, known_until_ms, both)
+    chosen = own_days(days, workload, first.span) if days else chosen_days(workload, first, MAX_ROWS)
+    share = min(1.0, MAX_ROWS / max(1, first.n_customers * len(chosen)))
+    plan = Plan.from_workload(with_features(workload, [TENURE]))
+    ticks = sorted({day - shift for day in chosen for shift in (0, *earlier_days(workload))})
     rows = tick_rows(plan, columns_of_some(plan, history, share, count), ticks)
-    code = np.asarray(Customers(rows.customer_id).codes, dtype=np.int64)
     at = np.flatnonzero(np.isin(rows.as_of_ms, np.array(chosen, np.int64) * DAY_MS))
-    y = outcomes.labels(rows.customer_id[at], rows.as_of_ms[at], until_ms)
+    y = first.outcomes.labels(rows.customer_id[at], rows.as_of_ms[at], first.span.last_known_ms)
     labelled = np.isfinite(y)
     if not labelled.any():
         raise LabelError(f"no labelled row at {len(chosen)} cut-offs: no eligible customer has a matured label")
-    at, y = at[labelled], y[labelled]
-    return _made(workload, plan, rows, code, at, y, near, shifts, int((~labelled).sum()), span, share)
-
-
-def _made(
-    workload: Workload,
-    plan: Plan,
-    rows: Rows,
-    code: Int64s,
-    at: Int64s,
-    y: Floats,
-    near: Outcomes,
-    shifts: tuple[int, ...],
-    n_unlabelled: int,
-    span: Span,
-    share: float,
-) -> Snapshots:
-    n_features = plan.n_features - 1
-    as_of = rows.as_of_ms[at]
-    earlier, was_there = {}, {}
-    for shift in shifts:
-        found = _rows_at(rows, code, code[at], as_of - shift * DAY_MS)
-        there = found >= 0
-        earlier[shift] = np.where(there[:, None], rows.X[np.maximum(found, 0), :n_features], np.float32(np.nan))
-        was_there[shift] = there
-    is_near = None
-    if workload.label.type != "inactivity":
-        is_near = near.labels(rows.customer_id[at], as_of, span.last_known_ms) == 1.0
+    taken = _Taken(workload, plan, rows, at[labelled])
     return Snapshots(
         workload=workload,
-        columns=plan.columns[:n_features],
-        X=rows.X[at, :n_features],
-        earlier=earlier,
-        was_there=was_there,
-        y=y,
-        near=is_near,
-        day=as_of // DAY_MS,
-        customer=np.unique(code[at], return_inverse=True)[1].astype(np.int64),
-        tenure_days=rows.X[at, n_features].astype(np.float64),
-        n_unlabelled=n_unlabelled,
-        span=span,
+        columns=plan.columns[:-1],
+        X=taken.X[:, :-1],
+        earlier={days: taken.earlier(days)[0] for days in earlier_days(workload)},
+        was_there={days: taken.earlier(days)[1] for days in earlier_days(workload)},
+        y=y[labelled],
+        near=taken.near(near, first.span),
+        day=taken.as_of_ms // DAY_MS,
+        customer=np.unique(taken.code[taken.at], return_inverse=True)[1].astype(np.int64),
+        tenure_days=taken.X[:, -1].astype(np.float64),
+        n_unlabelled=int((~labelled).sum()),
+        span=first.span,
         share=share,
     )
 
 
-def earlier_days(workload: Workload) -> tuple[int, ...]:
-    """How long before the cut-off features are looked at again: a day, and a week or a quarter of a short horizon."""
-    return tuple(sorted({1, min(WEEK, max(1, horizon_days(workload) // 4))}))
+class _Taken:
+    """Labelled rows (at positions `at`) among all that were taken, those of earlier days included."""
 
+    def __init__(self, workload: Workload, plan: Plan, rows: Rows, at: Int64s) -> None:
+        self._workload, self._plan, self._rows = workload, plan, rows
+        self.at, self.X, self.as_of_ms = at, rows.X[at], rows.as_of_ms[at]
+        self.code = np.asarray(Customers(rows.customer_id).codes, dtype=np.int64)
+        self._first = int(rows.as_of_ms.min()) // DAY_MS
+        self._n_days = int(np.ptp(rows.as_of_ms)) // DAY_MS + 1
+        self._order = np.argsort(self._key(rows.as_of_ms, self.code), kind="stable")
+        self._sorted = self._key(rows.as_of_ms, self.code)[self._order]
 
-def near_days(workload: Workload) -> int:
-    """The first tenth of the horizon, in days, at least one."""
-    return max(1, horizon_days(workload) // 10)
+    def earlier(self, days: int) -> tuple[Matrix, NDArray[np.bool_]]:
+        """Rows of the same customers so many days before, and whether there was one."""
+        day = self.as_of_ms - days * DAY_MS
+        sought = np.where(day >= self._first * DAY_MS, self._key(day, self.code[self.at]), -1)
+        place = np.minimum(np.searchsorted(self._sorted, sought), len(self._sorted) - 1)
+        there = self._sorted[place] == sought
+        X = self._rows.X[self._order[place], :-1]
+        return np.where(there[:, None], X, np.float32(np.nan)), there
 
+    def near(self, near: Outcomes, span: Span) -> NDArray[np.bool_] | None:
+        """Whether the end comes soon; None when the label has no moment."""
+        if self._workload.label.type == "inactivity":
+            return None
+        customer_id = self._rows.customer_id[self.at]
+        return np.asarray(near.labels(customer_id, self.as_of_ms, span.last_known_ms) == 1.0)
 
-def _sooner(workload: Workload) -> Workload:
-    return replace(workload, label=replace(workload.label, horizon_ms=near_days(workload) * DAY_MS))
-
-
-def _own(days: tuple[int, ...], workload: Workload, span: Span) -> list[int]:
-    last = span.known_until_day - horizon_days(workload)
-    if max(days) > last:
-        raise OfflineError(
-            f"cut-off {date_text(max(days))} is not matured: the last day with a label is {date_text(last)}"
-        )
-    return sorted(set(days))
-
-
-def _chosen(workload: Workload, span: Span, n_customers: int) -> list[int]:
-    """Weekly cut-offs with a rotating weekday, counted back from the last matured day, thinned evenly."""
-    horizon = horizon_days(workload)
-    first, last = span.first_day + WARM_UP_DAYS, span.known_until_day - horizon
-    if last < first:
-        needed, detail = WARM_UP_DAYS + horizon, f"{WARM_UP_DAYS} to warm up, a label horizon of {horizon}"
-        raise HistoryTooShortError(needed, span.known_until_day - span.first_day, detail)
-    weeks = range((last - first) // WEEK + 1)
-    days = sorted(day for day in (last - WEEK * week - 3 * week % WEEK for week in weeks) if day >= first)
-    n = min(len(days), max(FEWEST_CUTOFFS, min(MAX_CUTOFFS, MAX_ROWS // max(1, n_customers))))
-    return [days[i] for i in np.linspace(0, len(days) - 1, n).round().astype(int).tolist()]
-
-
-def _rows_at(rows: Rows, code: Int64s, wanted: Int64s, as_of_ms: Int64s) -> Int64s:
-    """Position of each customer's row at a moment, -1 where there is none."""
-    first, n_days = int(rows.as_of_ms.min()) // DAY_MS, int(np.ptp(rows.as_of_ms)) // DAY_MS + 1
-    key = code * n_days + rows.as_of_ms // DAY_MS - first
-    order = np.argsort(key, kind="stable")
-    day = as_of_ms // DAY_MS - first
-    sought = np.where((day >= 0) & (day < n_days), wanted * n_days + day, -1)
-    place = np.minimum(np.searchsorted(key[order], sought), len(key) - 1)
-    return np.where(key[order][place] == sought, order[place], -1)
+    def _key(self, as_of_ms: Int64s, code: Int64s) -> Int64s:
+        return code * self._n_days + as_of_ms // DAY_MS - self._first

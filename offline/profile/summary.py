@@ -84,12 +84,12 @@ def _remarks(profile: Profile) -> list[str]:
     same = profile.correlations.pairs()
     found = []
     if constant:
-        found.append(f"{len(constant)} features never change: {_named(constant)}.")
+        found.append(f"Features that never change: {len(constant)} ({_named(constant)}).")
     if mostly:
-        found.append(f"{len(mostly)} features are missing in more than half of the rows: {_named(mostly)}.")
+        found.append(f"Features missing in more than half of the rows: {len(mostly)} ({_named(mostly)}).")
     if same:
         pairs = _named([f"{one} and {other}" for one, other, _ in same], 3)
-        found.append(f"{len(same)} pairs of features say nearly the same: {pairs}.")
+        found.append(f"Pairs of features that say nearly the same: {len(same)} ({pairs}).")
     return found
 
 
@@ -97,7 +97,7 @@ def _suspects(profile: Profile) -> str:
     names = list(dict.fromkeys(suspect.what for suspect in profile.suspects))
     if not names:
         return "Nothing looks like a leak (which does not prove that there is none)."
-    return f"{len(names)} leak suspects: {_named(names)}. Look at them before you train."
+    return f"Leak suspects: {len(names)} ({_named(names)}). Look at them before you train."
 
 
 def ranked(portraits: tuple[Portrait, ...]) -> list[Portrait]:

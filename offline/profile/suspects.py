@@ -13,9 +13,10 @@ import numpy as np
 
 from offline.bootstrap import Interval, interval
 from offline.metrics import Floats
+from offline.profile.days import near_days
 from offline.profile.portraits import Portrait
 from offline.profile.ranking import Ranking, binned_score
-from offline.profile.snapshots import Snapshots, near_days
+from offline.profile.snapshots import Snapshots
 from offline.profile.suspect import Suspect
 
 MIN_POSITIVES: Final = 20

@@ -47,7 +47,7 @@ def test_no_window_that_is_there_is_proposed_again(workload: Workload) -> None:
 def test_every_kind_of_feature_is_proposed(workload: Workload) -> None:
     found = candidates(workload, everything(workload))
     assert {f.type for f in found} >= {
-        "count", "sum", "mean", "max", "distinct_days", "ratio", "trend", "recency", "last", "delay", "open", "calendar",
+        "count", "sum", "mean", "max", "distinct_days", "ratio", "trend", "recency", "last", "delay", "open",
     }  # fmt: skip
     assert {f.type for f in candidates(named_workload("lapse"), everything(named_workload("lapse")))} >= {"until"}
 
