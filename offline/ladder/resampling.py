@@ -1,0 +1,148 @@
+"""All steps measured on the same resamples of customers, so that any two of them can be compared in pairs.
+
+`offline.bootstrap.difference` does the same for two scores. Here a score is sorted once, and a gain's interval holds
+for all pairs of steps at once: with ten steps some pair would look better by luck alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offline.bootstrap import LEVEL, N_REPLICATES, Interval, weights_by_customer
+from offline.metrics import TINY, Floats
+
+Metric = Literal["roc_auc", "pr_auc", "log_loss", "brier"]
+METRICS: Final[tuple[Metric, ...]] = ("roc_auc", "pr_auc", "log_loss", "brier")
+FALLING: Final = ("log_loss", "brier")  # less is better
+
+
+class Ranking:
+    """A score sorted once; then each resample costs sums alone.
+
+    Parameters
+    ----------
+    y, score
+        Outcomes 0 or 1 and scores, (n,).
+    """
+
+    def __init__(self, y: Floats, score: Floats) -> None:
+        self._order = np.argsort(-score, kind="stable")
+        ordered = score[self._order]
+        self._starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        self._outcome = y[self._order]
+
+    def areas(self, weight: Floats) -> tuple[float, float]:
+        """(ROC-AUC, average precision) with row weights (n,); NaN where they do not exist."""
+        w = weight[self._order]
+        positive = np.add.reduceat(w * self._outcome, self._starts)
+        weights = np.add.reduceat(w, self._starts)
+        negative = weights - positive
+        caught, flagged = np.cumsum(positive), np.cumsum(weights)
+        n_positive, n_negative = caught[-1], flagged[-1] - caught[-1]
+        if n_positive <= 0 or n_negative <= 0:
+            return float("nan"), float("nan")
+        below = n_negative - (flagged - caught)
+        precision = np.divide(caught, flagged, out=np.zeros_like(caught), where=flagged > 0)
+        auc = (positive * (below + 0.5 * negative)).sum() / (n_positive * n_negative)
+        return float(auc), float((precision * positive).sum() / n_positive)
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Metrics of k steps on the rows as they are (k,), and on every resample (k, n_replicates)."""
+
+    value: dict[Metric, Floats]
+    drawn: dict[Metric, Floats]
+
+    def interval(self, metric: Metric, step: int) -> Interval:
+        """A step's metric with its 95 % percentile interval."""
+        drawn = self.drawn[metric][step]
+        drawn = drawn[np.isfinite(drawn)]
+        value = float(self.value[metric][step])
+        if not len(drawn):
+            return Interval(value, float("nan"), float("nan"))
+        low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        return Interval(value, float(low), float(high))
+
+
+def resample(
+    y: Floats,
+    customer: NDArray[np.int64],
+    margins: Sequence[Floats],
+    probabilities: Sequence[Floats],
+    n_replicates: int = N_REPLICATES,
+    seed: int = 0,
+) -> Resampled:
+    """Measure every step on the same resamples.
+
+    Parameters
+    ----------
+    y, customer
+        Outcomes and dense customer codes, (n,), n at least 1.
+    margins, probabilities
+        Per step (n,): what ranks the rows, and what is calibrated.
+    """
+    rankings = [Ranking(y, margin) for margin in margins]
+    losses, squares = _log_losses(y, probabilities), np.array([(p - y) ** 2 for p in probabilities])
+
+    def measured(weight: Floats) -> Floats:
+        areas = np.array([ranking.areas(weight) for ranking in rankings]).T
+        return np.vstack([areas, losses @ weight / weight.sum(), squares @ weight / weight.sum()])
+
+    value = measured(np.ones(len(y)))
+    drawn = np.array([measured(weight) for weight in weights_by_customer(customer, n_replicates, seed)])
+    return Resampled(
+        {metric: value[i] for i, metric in enumerate(METRICS)},
+        {metric: drawn[:, i].T for i, metric in enumerate(METRICS)},
+    )
+
+
+def _log_losses(y: Floats, probabilities: Sequence[Floats]) -> Floats:
+    p = np.clip(np.array(probabilities), TINY, 1.0 - TINY)
+    return np.asarray(-(y * np.log(p) + (1.0 - y) * np.log1p(-p)))
+
+
+class Gains:
+    """How much better each step is than each other one, with intervals that hold for all pairs at once (95 %).
+
+    Each interval is the gain and a multiple of its standard deviation over the resamples; the multiple is the one that
+    the largest deviation among all pairs stays below in 95 % of the resamples (the single-step max-t method).
+
+    Parameters
+    ----------
+    metric
+        Where less is better, a gain is how much less.
+    """
+
+    def __init__(self, resampled: Resampled, metric: Metric) -> None:
+        sign = -1.0 if metric in FALLING else 1.0
+        self._value = sign * resampled.value[metric]
+        drawn = sign * resampled.drawn[metric]
+        self._drawn = drawn[:, np.isfinite(drawn).all(axis=0)]
+        self._multiple = self._largest_deviation()
+
+    def over(self, step: int, other: int) -> Interval:
+        """How much better `step` is than `other`; NaN bounds when it cannot be said."""
+        value = float(self._value[step] - self._value[other])
+        if not self._drawn.shape[1]:
+            return Interval(value, float("nan"), float("nan"))
+        reach = self._multiple * self._deviation(step, other)
+        return Interval(value, value - reach, value + reach)
+
+    def _deviation(self, step: int, other: int) -> float:
+        return float((self._drawn[step] - self._drawn[other]).std())
+
+    def _largest_deviation(self) -> float:
+        largest = np.zeros(self._drawn.shape[1])
+        for step in range(len(self._value)):
+            for other in range(step):
+                deviation = self._deviation(step, other)
+                if deviation > TINY:
+                    gain = self._drawn[step] - self._drawn[other] - (self._value[step] - self._value[other])
+                    largest = np.maximum(largest, np.abs(gain) / deviation)
+        return float(np.quantile(largest, LEVEL)) if len(largest) else float("nan")
