@@ -1,4 +1,4 @@
-"""The online challenger on the ladder: progressive over the training rows, judged on the same test rows as every step."""
+"""The online challenger on the ladder: progressive over the training rows, judged on the same test rows as the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The online challenger: river's logistic regression, which never trains but learns. The only module that imports river.
+"""The online challenger: river's logistic regression, learning row by row. The only module that imports river.
 
 Numbers are scaled by the mean and deviation so far, a missing one counts as the mean; categories are indicators.
 """

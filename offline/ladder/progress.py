@@ -6,13 +6,13 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Takes a number of units of work, and each of them as it is done."""
+    """Takes a number of units of work, and each of them as it begins."""
 
     def begin(self, n_units: int) -> None:
         """So many units will be done."""
 
     def advance(self, what: str) -> None:
-        """One unit is done; what comes next, in a few words."""
+        """The unit before is done; the next one begins, and this is what it is."""
 
 
 class Silence:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from offline.bootstrap import LEVEL, N_REPLICATES, Interval, weights_by_customer
 from offline.metrics import TINY, Floats
+from offline.training_set import Bools
 
-Metric = Literal["roc_auc", "pr_auc", "log_loss", "brier"]
-METRICS: Final[tuple[Metric, ...]] = ("roc_auc", "pr_auc", "log_loss", "brier")
+Metric = Literal["roc_auc", "pr_auc", "log_loss", "brier", "f1"]
+METRICS: Final[tuple[Metric, ...]] = ("roc_auc", "pr_auc", "log_loss", "brier", "f1")
 FALLING: Final = ("log_loss", "brier")  # less is better
 
 
@@ -75,6 +76,7 @@ def resample(
     customer: NDArray[np.int64],
     margins: Sequence[Floats],
     probabilities: Sequence[Floats],
+    flagged: Sequence[Bools],
     n_replicates: int = N_REPLICATES,
     seed: int = 0,
 ) -> Resampled:
@@ -84,15 +86,17 @@ def resample(
     ----------
     y, customer
         Outcomes and dense customer codes, (n,), n at least 1.
-    margins, probabilities
-        Per step (n,): what ranks the rows, and what is calibrated.
+    margins, probabilities, flagged
+        Per step (n,): what ranks the rows, what is calibrated, and which rows raise an alarm.
     """
     rankings = [Ranking(y, margin) for margin in margins]
     losses, squares = _log_losses(y, probabilities), np.array([(p - y) ** 2 for p in probabilities])
+    alarms = np.array(flagged, dtype=np.float64)
 
     def measured(weight: Floats) -> Floats:
         areas = np.array([ranking.areas(weight) for ranking in rankings]).T
-        return np.vstack([areas, losses @ weight / weight.sum(), squares @ weight / weight.sum()])
+        means = [table @ weight / weight.sum() for table in (losses, squares)]
+        return np.vstack([areas, *means, _f1(y, alarms, weight)])
 
     value = measured(np.ones(len(y)))
     drawn = np.array([measured(weight) for weight in weights_by_customer(customer, n_replicates, seed)])
@@ -100,6 +104,13 @@ def resample(
         {metric: value[i] for i, metric in enumerate(METRICS)},
         {metric: drawn[:, i].T for i, metric in enumerate(METRICS)},
     )
+
+
+def _f1(y: Floats, alarms: Floats, weight: Floats) -> Floats:
+    """F1 of each step (k,), NaN when nothing is flagged and nobody churned."""
+    both = alarms @ weight + y @ weight
+    found = np.divide(2.0 * (alarms @ (weight * y)), both, out=np.full(len(alarms), np.nan), where=both > 0)
+    return np.asarray(found)
 
 
 def _log_losses(y: Floats, probabilities: Sequence[Floats]) -> Floats:
@@ -138,6 +149,8 @@ class Gains:
         return float((self._drawn[step] - self._drawn[other]).std())
 
     def _largest_deviation(self) -> float:
+        if not self._drawn.shape[1]:
+            return float("nan")
         largest = np.zeros(self._drawn.shape[1])
         for step in range(len(self._value)):
             for other in range(step):
@@ -145,4 +158,4 @@ class Gains:
                 if deviation > TINY:
                     gain = self._drawn[step] - self._drawn[other] - (self._value[step] - self._value[other])
                     largest = np.maximum(largest, np.abs(gain) / deviation)
-        return float(np.quantile(largest, LEVEL)) if len(largest) else float("nan")
+        return float(np.quantile(largest, LEVEL))

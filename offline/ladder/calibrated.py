@@ -1,0 +1,63 @@
+"""A step's margins as probabilities and alarms, each row kind by itself: calibrated on the later block, then kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offline.calibrate import Platt, fit_platt
+from offline.metrics import Floats
+from offline.threshold import best_f1_threshold
+from offline.train import MIN_KIND_POSITIVES
+from offline.training_set import ROW_KINDS, Bools
+
+
+@dataclass(frozen=True)
+class KindCalibration:
+    """Of one row kind.
+
+    Parameters
+    ----------
+    threshold
+        Probability from which a row is flagged; None when `cut`, a margin, says it.
+    """
+
+    platt: Platt
+    threshold: float | None
+    cut: float | None
+
+    def flagged(self, margin: Floats) -> Bools:
+        """Which rows are flagged, (n,)."""
+        if self.cut is not None:
+            return np.asarray(margin >= self.cut)
+        assert self.threshold is not None, "a step without a cut of its own has a threshold"
+        return np.asarray(self.platt.probability(margin) >= self.threshold)
+
+
+def calibrate_kinds(
+    y: Floats, kind: NDArray[np.uint8], margin: Floats, cut: float | None
+) -> tuple[tuple[KindCalibration, ...], tuple[str, ...]]:
+    """(calibration per row kind, notes); a kind with few positives or few others takes that of ticks.
+
+    Parameters
+    ----------
+    y, kind, margin
+        Outcomes, row kinds and margins of the later block, (n,).
+    cut
+        Margin from which the step flags, when it says so itself.
+    """
+    found: list[KindCalibration] = []
+    notes = []
+    for code, name in enumerate(ROW_KINDS):
+        mine = kind == code
+        n_positive = int(y[mine].sum())
+        if code and min(n_positive, int(mine.sum()) - n_positive) < MIN_KIND_POSITIVES:
+            found.append(found[0])
+            notes.append(f"{name} rows: {n_positive} of {int(mine.sum())} churned, so ticks calibrate them")
+            continue
+        platt = fit_platt(y[mine], margin[mine])
+        threshold = None if cut is not None else best_f1_threshold(y[mine], platt.probability(margin[mine]))
+        found.append(KindCalibration(platt, threshold, cut))
+    return tuple(found), tuple(notes)
