@@ -38,8 +38,10 @@ class KindCalibration:
 
 def calibrate_kinds(
     y: Floats, kind: NDArray[np.uint8], margin: Floats, cut: float | None
-) -> tuple[tuple[KindCalibration, ...], tuple[str, ...]]:
-    """(calibration per row kind, notes); a kind with few positives or few others takes that of ticks.
+) -> tuple[tuple[KindCalibration, ...], dict[str, str]]:
+    """(calibration per row kind, row kind -> what to know about it).
+
+    A kind with few positives or few others takes the calibration of ticks.
 
     Parameters
     ----------
@@ -49,15 +51,15 @@ def calibrate_kinds(
         Margin from which the step flags, when it says so itself.
     """
     found: list[KindCalibration] = []
-    notes = []
+    notes = {}
     for code, name in enumerate(ROW_KINDS):
         mine = kind == code
         n_positive = int(y[mine].sum())
         if code and min(n_positive, int(mine.sum()) - n_positive) < MIN_KIND_POSITIVES:
             found.append(found[0])
-            notes.append(f"{name} rows: {n_positive} of {int(mine.sum())} churned, so ticks calibrate them")
+            notes[name] = f"{n_positive} of {int(mine.sum())} later {name} rows churned, so tick rows calibrate them"
             continue
         platt = fit_platt(y[mine], margin[mine])
         threshold = None if cut is not None else best_f1_threshold(y[mine], platt.probability(margin[mine]))
         found.append(KindCalibration(platt, threshold, cut))
-    return tuple(found), tuple(notes)
+    return tuple(found), notes

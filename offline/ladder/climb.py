@@ -69,7 +69,7 @@ def climb(
 ) -> Climbed:
     """Choose, fit and answer for one family."""
     candidate = choose(family, training, folds, seed, progress)
-    answers = answers_of(candidate, training, seed, clock, progress)
+    answers = answers_of(candidate, training, seed, clock, progress, family.title)
     return Climbed(family.name, family.title, candidate.says(), family.cut, candidate, answers)
 
 
@@ -110,25 +110,35 @@ def calibrated_loss(y: Floats, margin: Floats) -> float:
     return log_loss(y, fit_platt(y, margin).probability(margin))
 
 
+def some_customers(training: TrainingSet, share: float, seed: int) -> Bools:
+    """Rows of a share of the customers before the test block, drawn by the seed; smaller shares lie in larger, (n,)."""
+    known = np.unique(training.customer[training.fold("fit", "between", "later")])
+    order = np.random.default_rng(seed).permutation(known)
+    return np.isin(training.customer, order[: round(share * len(order))])
+
+
 def answers_of(
     candidate: Candidate,
     training: TrainingSet,
     seed: int,
     clock: Clock,
     progress: Progress,
+    title: str,
     allowed: Bools | None = None,
 ) -> Answers:
     """Fit twice and answer.
 
     Parameters
     ----------
+    title
+        Of the family, for the progress.
     allowed
         Rows that may be fitted on, (n,); None allows all.
     """
-    progress.advance(f"fitting {candidate.says()}")
+    progress.advance(f"{title}: fit")
     early, _ = _fit(candidate, training, training.fold("fit"), seed, allowed)
     later = early.margin(training.rows.X[training.fold("later")])
-    progress.advance(f"fitting {candidate.says()}")
+    progress.advance(f"{title}: fit")
     began = clock()
     model, n_fit = _fit(candidate, training, training.fold("fit", "between", "later"), seed, allowed)
     fit_s = clock() - began

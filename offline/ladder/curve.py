@@ -15,8 +15,7 @@ import numpy as np
 from offline.bootstrap import Interval
 from offline.evaluate import as_json
 from offline.ladder.calibrated import calibrate_kinds
-from offline.ladder.climb import Answers, Climbed, Clock, answers_of
-from offline.ladder.family import Candidate
+from offline.ladder.climb import Answers, Climbed, Clock, answers_of, some_customers
 from offline.ladder.progress import Progress
 from offline.ladder.resampling import FALLING, Metric, Resampled, resample
 from offline.metrics import Floats
@@ -24,6 +23,7 @@ from offline.training_set import Bools, TrainingSet
 
 SHARES: Final = (0.1, 0.25, 0.5, 1.0)
 N_DRAWS: Final = 3
+HARDLY: Final = 0.005
 CURVED: Final[tuple[Metric, ...]] = ("roc_auc", "log_loss")
 
 
@@ -80,12 +80,11 @@ def learning_curve(
     shares
         Ascending, the last one 1.
     """
-    assert step.candidate is not None, "the online challenger has no curve"
     draws = []
     for share in shares:
         for draw in range(1 if share >= 1.0 else n_draws):
-            allowed = _customers(training, share, seed + draw)
-            made = _draw(step.candidate, training, allowed, share, seed, clock, progress)
+            allowed = some_customers(training, share, seed + draw)
+            made = _draw(step, training, allowed, share, seed, clock, progress)
             draws += [made] if made is not None else []
     test = training.fold("test", row_kind=0)
     ticks = training.rows.kind[training.fold("test")] == 0
@@ -97,15 +96,8 @@ def learning_curve(
     return [_point(share, draws, resampled, n_customers) for share in sorted({one.share for one in draws})]
 
 
-def _customers(training: TrainingSet, share: float, seed: int) -> Bools:
-    """Rows of the first so many customers in an order that the seed draws, (n,)."""
-    known = np.unique(training.customer[training.fold("fit", "between", "later")])
-    order = np.random.default_rng(seed).permutation(known)
-    return np.isin(training.customer, order[: round(share * len(order))])
-
-
 def _draw(
-    candidate: Candidate,
+    step: Climbed,
     training: TrainingSet,
     allowed: Bools,
     share: float,
@@ -113,13 +105,14 @@ def _draw(
     clock: Clock,
     progress: Progress,
 ) -> _Draw | None:
+    assert step.candidate is not None, "the online challenger has no curve"
     later = training.fold("later")
     for rows in (training.fold("fit", row_kind=0) & allowed, later & (training.rows.kind == 0) & allowed):
         if training.y[rows].sum() in (0, rows.sum()):
-            progress.advance("")
-            progress.advance("")
+            progress.advance("learning curve")
+            progress.advance("learning curve")
             return None
-    answers = answers_of(candidate, training, seed, clock, progress, allowed)
+    answers = answers_of(step.candidate, training, seed, clock, progress, f"learning curve, {share:.0%}", allowed)
     mine = allowed[later]
     kinds, _ = calibrate_kinds(training.y[later][mine], training.rows.kind[later][mine], answers.later[mine], None)
     ticks = training.rows.kind[training.fold("test")] == 0
@@ -165,6 +158,8 @@ def more_customers(points: list[Point]) -> str:
     gain = half.gain_of_all["roc_auc"]
     span = f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
     brought = f"from {half.n_customers:,} to {points[-1].n_customers:,} customers the AUC moved by {span}"
+    if gain.low > 0.0 and gain.high < HARDLY:
+        return f"{brought}: more customers would hardly help"
     if gain.low > 0.0:
         return f"{brought}: more customers help; a doubling seldom brings more than the one before"
     if gain.high < 0.0:

@@ -86,7 +86,7 @@ def climb_ladder(
         "seed": seed,
         "rows": {kind: one.size() for kind, one in judged.items()},
         "steps": _steps(climbed, judged),
-        "notes": list(calibrations[0][1]),
+        "notes": [note for kind, note in calibrations[0][1].items() if kind in judged],
         "left_out": left_out,
         "recommended": {"step": climbed[best].name, "text": why},
         "learning_curve": None if curve_of is None else _curve_json(curve_of, points),
@@ -104,11 +104,11 @@ def _climb(
     name: str, training: TrainingSet, folds: list[TimeFold], seed: int, clock: Clock, progress: Progress
 ) -> Climbed:
     if name == ONLINE:
-        return challenger.climb_online(training, folds, clock, progress)
+        return challenger.climb_online(training, folds, seed, clock, progress)
     return climb(family_of(name), training, folds, seed, clock, progress)
 
 
-def _calibrations(step: Climbed, training: TrainingSet) -> tuple[tuple[KindCalibration, ...], tuple[str, ...]]:
+def _calibrations(step: Climbed, training: TrainingSet) -> tuple[tuple[KindCalibration, ...], dict[str, str]]:
     later = training.fold("later")
     return calibrate_kinds(training.y[later], training.rows.kind[later], step.answers.later, step.cut)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -29,11 +28,9 @@ def progressive_margins(
     y: Floats,
     as_of_ms: Int64s,
     horizon_ms: int,
-    wanted: NDArray[np.bool_],
     learner: Learner,
-    advance: Callable[[int], None] = lambda _: None,
 ) -> Floats:
-    """Margins of the wanted rows as they would have been at their own moment, NaN for the others; (n,).
+    """Margins of the rows as they would have been at their own moments, (n,).
 
     Before a row is scored, every row whose label was known by then has been taught, in the order in which the labels
     became known: that of row i at ``as_of_ms[i] + horizon_ms``. Rows without an outcome (NaN) are never taught.
@@ -42,22 +39,16 @@ def progressive_margins(
     ----------
     X, y, as_of_ms
         Feature rows (n, n_features), outcomes and moments (n,); rows of one moment are taken in their given order.
-    wanted
-        Rows to score, (n,).
-    advance
-        Called now and then with the number of rows taught so far.
     """
     order = np.argsort(as_of_ms, kind="stable")
     to_teach = order[np.isfinite(y[order])]
     matured_ms = as_of_ms[to_teach] + horizon_ms
-    margins = np.full(len(y), np.nan)
+    margins = np.zeros(len(y))
     n_taught = 0
-    for row in order[wanted[order]].tolist():
+    for row in order.tolist():
         n_known = int(np.searchsorted(matured_ms, as_of_ms[row], side="right"))
         for known in to_teach[n_taught:n_known].tolist():
             learner.update(X[known], float(y[known]))
-        if n_known > n_taught:
-            n_taught = n_known
-            advance(n_taught)
+        n_taught = max(n_taught, n_known)
         margins[row] = learner.margin(X[row])
     return margins

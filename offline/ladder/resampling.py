@@ -6,8 +6,9 @@ for all pairs of steps at once: with ten steps some pair would look better by lu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from offline.training_set import Bools
 Metric = Literal["roc_auc", "pr_auc", "log_loss", "brier", "f1"]
 METRICS: Final[tuple[Metric, ...]] = ("roc_auc", "pr_auc", "log_loss", "brier", "f1")
 FALLING: Final = ("log_loss", "brier")  # less is better
+CHUNK: Final = 25  # resamples measured at once
 
 
 class Ranking:
@@ -37,20 +39,22 @@ class Ranking:
         self._starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
         self._outcome = y[self._order]
 
-    def areas(self, weight: Floats) -> tuple[float, float]:
-        """(ROC-AUC, average precision) with row weights (n,); NaN where they do not exist."""
-        w = weight[self._order]
-        positive = np.add.reduceat(w * self._outcome, self._starts)
-        weights = np.add.reduceat(w, self._starts)
-        negative = weights - positive
-        caught, flagged = np.cumsum(positive), np.cumsum(weights)
-        n_positive, n_negative = caught[-1], flagged[-1] - caught[-1]
-        if n_positive <= 0 or n_negative <= 0:
-            return float("nan"), float("nan")
-        below = n_negative - (flagged - caught)
+    def areas(self, weights: Floats) -> Floats:
+        """ROC-AUC and average precision under each of some row weights (r, n), NaN where they do not exist; (2, r)."""
+        w = weights[:, self._order]
+        positive = np.add.reduceat(w * self._outcome, self._starts, axis=1)
+        total = np.add.reduceat(w, self._starts, axis=1)
+        negative = total - positive
+        caught, flagged = np.cumsum(positive, axis=1), np.cumsum(total, axis=1)
+        n_positive, n_negative = caught[:, -1], flagged[:, -1] - caught[:, -1]
+        below = n_negative[:, None] - (flagged - caught)
         precision = np.divide(caught, flagged, out=np.zeros_like(caught), where=flagged > 0)
-        auc = (positive * (below + 0.5 * negative)).sum() / (n_positive * n_negative)
-        return float(auc), float((precision * positive).sum() / n_positive)
+        right = (positive * (below + 0.5 * negative)).sum(axis=1)
+        exist, pairs = (n_positive > 0) & (n_negative > 0), n_positive * n_negative
+        areas = np.full((2, len(w)), np.nan)
+        np.divide(right, pairs, out=areas[0], where=exist)
+        np.divide((precision * positive).sum(axis=1), n_positive, out=areas[1], where=exist)
+        return areas
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,23 +97,29 @@ def resample(
     losses, squares = _log_losses(y, probabilities), np.array([(p - y) ** 2 for p in probabilities])
     alarms = np.array(flagged, dtype=np.float64)
 
-    def measured(weight: Floats) -> Floats:
-        areas = np.array([ranking.areas(weight) for ranking in rankings]).T
-        means = [table @ weight / weight.sum() for table in (losses, squares)]
-        return np.vstack([areas, *means, _f1(y, alarms, weight)])
+    def measured(weights: Floats) -> Floats:
+        areas = np.array([ranking.areas(weights) for ranking in rankings]).transpose(1, 0, 2)
+        means = [table @ weights.T / weights.sum(axis=1) for table in (losses, squares)]
+        return np.concatenate([areas, means, [_f1(y, alarms, weights)]])
 
-    value = measured(np.ones(len(y)))
-    drawn = np.array([measured(weight) for weight in weights_by_customer(customer, n_replicates, seed)])
+    value = measured(np.ones((1, len(y))))[:, :, 0]
+    draws = weights_by_customer(customer, n_replicates, seed)
+    drawn = np.concatenate([measured(np.array(chunk)) for chunk in _chunks(draws)], axis=2)
     return Resampled(
         {metric: value[i] for i, metric in enumerate(METRICS)},
-        {metric: drawn[:, i].T for i, metric in enumerate(METRICS)},
+        {metric: drawn[i] for i, metric in enumerate(METRICS)},
     )
 
 
-def _f1(y: Floats, alarms: Floats, weight: Floats) -> Floats:
-    """F1 of each step (k,), NaN when nothing is flagged and nobody churned."""
-    both = alarms @ weight + y @ weight
-    found = np.divide(2.0 * (alarms @ (weight * y)), both, out=np.full(len(alarms), np.nan), where=both > 0)
+def _chunks(draws: Iterator[Floats]) -> Iterator[list[Floats]]:
+    while chunk := list(islice(draws, CHUNK)):
+        yield chunk
+
+
+def _f1(y: Floats, alarms: Floats, weights: Floats) -> Floats:
+    """F1 of each step under each of the row weights (k, r), NaN when nothing is flagged and nobody churned."""
+    both = alarms @ weights.T + weights @ y
+    found = np.divide(2.0 * (alarms @ (weights * y).T), both, out=np.full(both.shape, np.nan), where=both > 0)
     return np.asarray(found)
 
 

@@ -27,28 +27,35 @@ class ScikitModel:
     ----------
     transform
         Applied to feature rows first; None hands them over as they are.
+    unit
+        What its decisions are divided by.
     """
 
     estimator: Any
     transform: Transform | None
     notes: tuple[str, ...]
+    unit: float = 1.0
 
     def margin(self, X: Matrix) -> Floats:
-        """The estimator's decision function, or the log odds of its probability, (n,)."""
+        """The estimator's decision function in its unit, or the log odds of its probability, (n,)."""
         import numpy as np
 
         if not len(X):
             return np.zeros(0)
         rows = X if self.transform is None else self.transform.matrix(X)
         if hasattr(self.estimator, "decision_function"):
-            return np.asarray(self.estimator.decision_function(rows), dtype=np.float64)
+            return np.asarray(self.estimator.decision_function(rows), dtype=np.float64) / self.unit
         return log_odds(self.estimator.predict_proba(rows)[:, 1])
 
 
 def fit_estimator(
     kind: Kind, X: Matrix, y: Floats, transform: Transform | None, seed: int, notes: tuple[str, ...] = (), **chosen: Any
 ) -> ScikitModel:
-    """Fit an estimator of this kind with these hyperparameters on transformed rows."""
+    """Fit an estimator of this kind with these hyperparameters on transformed rows.
+
+    The decisions of a support vector machine have no unit: they are told in standard deviations over the fitted rows,
+    so that a calibration still holds when it is fitted once more on more rows.
+    """
     from sklearn.exceptions import ConvergenceWarning
 
     estimator = _estimator(kind, chosen | {"random_state": seed})
@@ -57,7 +64,9 @@ def fit_estimator(
         warnings.simplefilter("always", ConvergenceWarning)
         estimator.fit(rows, y)
     stopped = any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
-    return ScikitModel(estimator, transform, notes + (NOT_CONVERGED,) * (stopped and kind != "mlp"))
+    told = notes + (NOT_CONVERGED,) * (stopped and kind != "mlp")
+    spread = float(estimator.decision_function(rows).std()) if kind in ("linear svm", "rbf svm") else 0.0
+    return ScikitModel(estimator, transform, told, spread or 1.0)
 
 
 def _estimator(kind: Kind, chosen: dict[str, Any]) -> Any:
