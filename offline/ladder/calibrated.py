@@ -28,6 +28,15 @@ class KindCalibration:
     threshold: float | None
     cut: float | None
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether the calibration rows showed that a higher margin means fewer leavers."""
+        return self.cut is None and self.platt.a < 0.0
+
+    def ranked(self, margin: Floats) -> Floats:
+        """Margins (n,) in the order of the probabilities; those of a step with a cut of its own stay as they are."""
+        return -margin if self.is_turned else margin
+
     def flagged(self, margin: Floats) -> Bools:
         """Which rows are flagged, (n,)."""
         if self.cut is not None:

@@ -28,8 +28,8 @@ class Judged:
         Of the steps, the lowest first.
     y, customer
         Outcomes and dense customer codes, (n,).
-    probability
-        Per step, (n,).
+    ranked, probability
+        Per step: what ranks the rows, and what is calibrated, (n,).
     steps
         Per step: metrics and gains, JSON-able.
     auc_gains
@@ -39,7 +39,7 @@ class Judged:
     names: tuple[str, ...]
     y: Floats
     customer: NDArray[np.int64]
-    margin: tuple[Floats, ...]
+    ranked: tuple[Floats, ...]
     probability: tuple[Floats, ...]
     steps: tuple[dict[str, Any], ...]
     auc_gains: Gains
@@ -86,7 +86,8 @@ def judge(
     customer = np.unique(customer, return_inverse=True)[1].astype(np.int64)
     probabilities = [c.platt.probability(margin) for c, margin in zip(calibrations, margins, strict=True)]
     flagged = [c.flagged(margin) for c, margin in zip(calibrations, margins, strict=True)]
-    resampled = resample(y, customer, margins, probabilities, flagged, seed=seed)
+    ranked = [c.ranked(margin) for c, margin in zip(calibrations, margins, strict=True)]
+    resampled = resample(y, customer, ranked, probabilities, flagged, seed=seed)
     auc_gains, loss_gains = Gains(resampled, "roc_auc"), Gains(resampled, "log_loss")
     names = tuple(step.name for step in climbed)
     steps = []
@@ -100,7 +101,7 @@ def judge(
                 "log_loss": as_json(loss_gains.over(i, other)),
             }
         steps.append(found)
-    return Judged(names, y, customer, tuple(margins), tuple(probabilities), tuple(steps), auc_gains)
+    return Judged(names, y, customer, tuple(ranked), tuple(probabilities), tuple(steps), auc_gains)
 
 
 def _compared_with(names: tuple[str, ...], step: int) -> dict[str, int]:

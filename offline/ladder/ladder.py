@@ -22,6 +22,7 @@ from offline.ladder.verdict import recommended, verdicts
 from offline.training_set import ROW_KINDS, TrainingSet
 
 CURVE_WITHOUT_CHOICE = "xgboost"
+TURNED = "on the calibration rows fewer left where it scored higher, so its ranking is turned round"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +86,10 @@ def climb_ladder(
         "n_train": int(training.fold("fit", "between", "later").sum()),
         "seed": seed,
         "rows": {kind: one.size() for kind, one in judged.items()},
-        "steps": _steps(climbed, judged),
+        "steps": _steps(climbed, judged, [kinds[0].is_turned for kinds, _ in calibrations]),
         "notes": [note for kind, note in calibrations[0][1].items() if kind in judged],
         "left_out": left_out,
-        "recommended": {"step": climbed[best].name, "text": why},
+        "recommended": {"step": climbed[best].name, "title": climbed[best].title, "text": why},
         "learning_curve": None if curve_of is None else _curve_json(curve_of, points),
         "segments": _segments(training, judged["tick"], best, seed),
     }
@@ -140,7 +141,7 @@ def _curve_step(climbed: tuple[Climbed, ...], best: int) -> Climbed | None:
     return learning[-1] if learning else None
 
 
-def _steps(climbed: tuple[Climbed, ...], judged: dict[str, Judged]) -> list[dict[str, Any]]:
+def _steps(climbed: tuple[Climbed, ...], judged: dict[str, Judged], turned: list[bool]) -> list[dict[str, Any]]:
     said = verdicts(judged["tick"])
     return [
         {
@@ -149,7 +150,7 @@ def _steps(climbed: tuple[Climbed, ...], judged: dict[str, Judged]) -> list[dict
             "chosen": step.chosen,
             "n_fit": step.answers.n_fit,
             "fit_s": number(step.answers.fit_s),
-            "notes": list(step.answers.notes),
+            "notes": [*step.answers.notes, *[TURNED] * turned[i]],
             "worth_it": verdict.worth_it,
             "verdict": verdict.text,
             "rows": {kind: one.steps[i] for kind, one in judged.items()},
@@ -175,6 +176,6 @@ def _segments(training: TrainingSet, ticks: Judged, best: int, seed: int) -> dic
     except OfflineError as cause:
         return {"rows": [], "text": str(cause)}
     slices = segments.slices(training.rows.X[training.fold("test", row_kind=0)])
-    rows = slice_rows(slices, ticks.y, ticks.customer, ticks.margin[best], ticks.probability[best], seed)
+    rows = slice_rows(slices, ticks.y, ticks.customer, ticks.ranked[best], ticks.probability[best], seed)
     apart = f"{len(segments.names)} segments, silhouette {segments.silhouette:.2f}"
     return {"rows": rows, "silhouette": number(segments.silhouette), "n_segments": len(segments.names), "text": apart}

@@ -24,7 +24,7 @@ def ladder_page(ladder: Ladder, title: str, lead: str) -> Page:
     titles = [step.title for step in ladder.climbed]
     best = found["recommended"]
     skilled = best["step"] not in ("prior", "rule")
-    page.text(f"Recommended: {best['step']}. {_sentence(best['text'])}", "good" if skilled else "bad")
+    page.text(f"Recommended: {best['title']}. {_sentence(best['text'])}", "good" if skilled else "bad")
     page.points([f"{step['title']}: {step['verdict']}" for step in found["steps"][1:]])
     _tables(page, found)
     page.heading("Ranking")
@@ -51,9 +51,10 @@ def _tables(page: Page, found: dict[str, Any]) -> None:
 
 def _row(step: dict[str, Any], kind: str) -> list[Cell]:
     row = step["rows"][kind]
-    metrics = [span(row[metric]) for metric, _ in METRICS]
+    metrics = [_kept(span(row[metric])) for metric, _ in METRICS]
+    gains = [_kept(gain_text(row, which)) for which in ("gain_over_below", "gain_over_rule")]
     seconds = None if step["fit_s"] is None else round(step["fit_s"], 2)
-    return [step["title"], *metrics, gain_text(row, "gain_over_below"), gain_text(row, "gain_over_rule"), seconds]
+    return [step["title"], *metrics, *gains, seconds]
 
 
 def _curve(page: Page, curve: dict[str, Any] | None) -> None:
@@ -77,7 +78,7 @@ def _segments(page: Page, segments: dict[str, Any]) -> None:
         ["segment", "rows", "customers", "churned", "share that left", "mean score", "ROC-AUC"],
         [
             [row["name"], row["n"], row["n_customers"], row["n_positive"]]
-            + [span(row[key]) for key in ("churn_rate", "score", "roc_auc")]
+            + [_kept(span(row[key])) for key in ("churn_rate", "score", "roc_auc")]
             for row in segments["rows"]
         ],
     )
@@ -87,7 +88,7 @@ def _how(page: Page, found: dict[str, Any]) -> None:
     page.heading("How it was done")
     page.points(
         [
-            *split_lines(found),
+            *(_sentence(line) for line in split_lines(found)),
             "Every step was fitted on the same rows; hyperparameters were chosen on folds in time before the tests.",
             "Intervals resample customers. Those of a gain hold for all pairs of steps at once.",
             *(f"{step['title']}: {step['chosen']}." for step in found["steps"] if step["chosen"]),
@@ -96,6 +97,12 @@ def _how(page: Page, found: dict[str, Any]) -> None:
             *(f"Left out: {name}: {why}." for name, why in found["left_out"].items()),
         ]
     )
+
+
+def _kept(text: str) -> str:
+    """An interval that stays on one line."""
+    value, bracket, rest = text.partition("(")
+    return value + (bracket + rest).replace(" ", "\u00a0")
 
 
 def _sentence(text: str) -> str:

@@ -94,7 +94,7 @@ def _step_notes(steps: list[dict[str, Any]]) -> list[str]:
 
 def _segment_lines(segments: dict[str, Any]) -> list[str]:
     rows = [
-        [row["name"], f"{row['n']:,}", f"{row['n_customers']:,}", *(span(row[key], 2) for key in _SEGMENT_KEYS)]
+        [row["name"], f"{row['n']:,}", f"{row['n_customers']:,}", *(span(row[key]) for key in _SEGMENT_KEYS)]
         for row in segments["rows"]
     ]
     return [f"segments of customers: {segments['text']}", *(table_lines(SEGMENT_HEAD, rows) if rows else [])]

@@ -36,14 +36,14 @@ def ranking_curves(judged: Judged, titles: Sequence[str]) -> str:
     """ROC and precision-recall curves of all steps."""
     figure, axes = create_figure(1, 2, width=9.0, height=5.0)
     styles = _styles(len(titles))
-    for margin, title, (colour, dash) in zip(judged.margin, titles, styles, strict=True):
-        false_alarms, caught, precision = _rates(judged.y, margin)
+    for score, title, (colour, dash) in zip(judged.ranked, titles, styles, strict=True):
+        false_alarms, caught, precision = _rates(judged.y, score)
         axes[0, 0].plot(false_alarms, caught, dash, color=colour, linewidth=1.2, label=title)
         axes[0, 1].plot(caught[1:], precision[1:], dash, color=colour, linewidth=1.2)
     axes[0, 0].plot([0, 1], [0, 1], ":", color=SOFT, linewidth=1)
     _label(axes[0, 0], "share of stayers flagged", "share of leavers flagged (recall)")
     _label(axes[0, 1], "recall", "precision")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     return svg_of(figure)
 
 
@@ -90,7 +90,7 @@ def segment_plot(rows: Sequence[dict[str, Any]]) -> str:
     axis.set_yticks(range(len(rows)), [row["name"] for row in rows])
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.grid(axis="y", visible=False)
-    figure.legend(loc="outside lower center", ncols=2)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return svg_of(figure)
 
 
@@ -109,12 +109,12 @@ def _styles(n: int) -> list[tuple[str, str]]:
     return [(next(colours), DASHES[i // len(COLOURS) % len(DASHES)]) for i in range(n)]
 
 
-def _rates(y: Floats, margin: Floats) -> tuple[Floats, Floats, Floats]:
+def _rates(y: Floats, score: Floats) -> tuple[Floats, Floats, Floats]:
     """(share of stayers flagged, recall, precision) at falling cuts; the first cut flags nobody."""
-    order = np.argsort(-margin, kind="stable")
-    ends = np.flatnonzero(np.r_[margin[order][1:] != margin[order][:-1], True])
+    order = np.argsort(-score, kind="stable")
+    ends = np.flatnonzero(np.r_[score[order][1:] != score[order][:-1], True])
     if len(ends) > N_POINTS:
-        ends = np.unique(np.r_[ends[np.linspace(0, len(ends) - 1, N_POINTS).astype(np.int64)]])
+        ends = ends[np.linspace(0, len(ends) - 1, N_POINTS).astype(np.int64)]
     caught = np.r_[0.0, np.cumsum(y[order])[ends]]
     flagged = np.r_[0.0, ends + 1.0]
     n_positive = max(1.0, float(y.sum()))
