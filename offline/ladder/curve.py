@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from offline.bootstrap import Interval
+from offline.bootstrap import LEVEL, Interval
 from offline.evaluate import as_json
 from offline.ladder.calibrated import calibrate_kinds
-from offline.ladder.climb import Answers, Climbed, Clock, answers_of, some_customers
+from offline.ladder.climb import Climbed, Clock, answers_of, some_customers
 from offline.ladder.progress import Progress
-from offline.ladder.resampling import FALLING, Metric, Resampled, resample
+from offline.ladder.resampling import FALLING, Measured, Metric, resample
 from offline.metrics import Floats
 from offline.training_set import Bools, TrainingSet
 
@@ -51,7 +51,8 @@ class Point:
 @dataclass(frozen=True, eq=False)
 class _Draw:
     share: float
-    answers: Answers
+    n_fit: int
+    ranked: Floats
     probability: Floats
 
 
@@ -87,13 +88,12 @@ def learning_curve(
             made = _draw(step, training, allowed, share, seed, clock, progress)
             draws += [made] if made is not None else []
     test = training.fold("test", row_kind=0)
-    ticks = training.rows.kind[training.fold("test")] == 0
     customer = np.unique(training.customer[test], return_inverse=True)[1].astype(np.int64)
-    margins, probabilities = [one.answers.test[ticks] for one in draws], [one.probability for one in draws]
-    flagged = [probability >= 0.5 for probability in probabilities]
-    resampled = resample(training.y[test], customer, margins, probabilities, flagged, seed=seed)
+    ranked, probabilities = [one.ranked for one in draws], [one.probability for one in draws]
+    nobody = [np.zeros(int(test.sum()), dtype=bool)] * len(draws)
+    measured = resample(training.y[test], customer, ranked, probabilities, nobody, seed=seed)
     n_customers = len(np.unique(training.customer[training.fold("fit", "between", "later")]))
-    return [_point(share, draws, resampled, n_customers) for share in sorted({one.share for one in draws})]
+    return [_point(share, draws, measured, n_customers) for share in sorted({one.share for one in draws})]
 
 
 def _draw(
@@ -116,29 +116,30 @@ def _draw(
     mine = allowed[later]
     kinds, _ = calibrate_kinds(training.y[later][mine], training.rows.kind[later][mine], answers.later[mine], None)
     ticks = training.rows.kind[training.fold("test")] == 0
-    return _Draw(share, answers, kinds[0].platt.probability(answers.test[ticks]))
+    margin = answers.test[ticks]
+    return _Draw(share, answers.n_fit, kinds[0].ranked(margin), kinds[0].platt.probability(margin))
 
 
-def _point(share: float, draws: list[_Draw], resampled: Resampled, n_customers: int) -> Point:
+def _point(share: float, draws: list[_Draw], measured: Measured, n_customers: int) -> Point:
     mine = [i for i, one in enumerate(draws) if one.share == share]
     last = [i for i, one in enumerate(draws) if one.share == draws[-1].share]
-    n_rows = round(float(np.mean([draws[i].answers.n_fit for i in mine])))
+    n_rows = round(float(np.mean([draws[i].n_fit for i in mine])))
     return Point(
         share,
         round(share * n_customers),
         n_rows,
-        {metric: _mean(resampled, metric, mine) for metric in CURVED},
-        {metric: _gain(resampled, metric, last, mine) for metric in CURVED},
+        {metric: _mean(measured, metric, mine) for metric in CURVED},
+        {metric: _gain(measured, metric, last, mine) for metric in CURVED},
     )
 
 
-def _mean(resampled: Resampled, metric: Metric, steps: list[int]) -> Interval:
-    return _interval(float(resampled.value[metric][steps].mean()), resampled.drawn[metric][steps].mean(axis=0))
+def _mean(measured: Measured, metric: Metric, steps: list[int]) -> Interval:
+    return _interval(float(measured.value[metric][steps].mean()), measured.drawn[metric][steps].mean(axis=0))
 
 
-def _gain(resampled: Resampled, metric: Metric, steps: list[int], others: list[int]) -> Interval:
+def _gain(measured: Measured, metric: Metric, steps: list[int], others: list[int]) -> Interval:
     sign = -1.0 if metric in FALLING else 1.0
-    value, drawn = sign * resampled.value[metric], sign * resampled.drawn[metric]
+    value, drawn = sign * measured.value[metric], sign * measured.drawn[metric]
     return _interval(
         float(value[steps].mean() - value[others].mean()), drawn[steps].mean(axis=0) - drawn[others].mean(axis=0)
     )
@@ -146,7 +147,7 @@ def _gain(resampled: Resampled, metric: Metric, steps: list[int], others: list[i
 
 def _interval(value: float, drawn: Floats) -> Interval:
     drawn = drawn[np.isfinite(drawn)]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (float("nan"), float("nan"))
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(drawn) else (float("nan"), float("nan"))
     return Interval(value, float(low), float(high))
 
 

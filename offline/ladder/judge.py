@@ -87,12 +87,12 @@ def judge(
     probabilities = [c.platt.probability(margin) for c, margin in zip(calibrations, margins, strict=True)]
     flagged = [c.flagged(margin) for c, margin in zip(calibrations, margins, strict=True)]
     ranked = [c.ranked(margin) for c, margin in zip(calibrations, margins, strict=True)]
-    resampled = resample(y, customer, ranked, probabilities, flagged, seed=seed)
-    auc_gains, loss_gains = Gains(resampled, "roc_auc"), Gains(resampled, "log_loss")
+    measured = resample(y, customer, ranked, probabilities, flagged, seed=seed)
+    auc_gains, loss_gains = Gains(measured, "roc_auc"), Gains(measured, "log_loss")
     names = tuple(step.name for step in climbed)
     steps = []
     for i, calibration in enumerate(calibrations):
-        found: dict[str, Any] = {metric: as_json(resampled.interval(metric, i)) for metric in METRICS}
+        found: dict[str, Any] = {metric: as_json(measured.interval(metric, i)) for metric in METRICS}
         found["at_threshold"] = _alarm(y, flagged[i], calibration.threshold)
         for label, other in _compared_with(names, i).items():
             found[label] = {

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offline.bootstrap import LEVEL, N_REPLICATES, Interval, weights_by_customer
+from offline.bootstrap import LEVEL, N_REPLICATES, Interval
 from offline.metrics import TINY, Floats
 from offline.training_set import Bools
 
@@ -24,7 +23,7 @@ FALLING: Final = ("log_loss", "brier")  # less is better
 CHUNK: Final = 25  # resamples measured at once
 
 
-class Ranking:
+class SortedScore:
     """A score sorted once; then each resample costs sums alone.
 
     Parameters
@@ -58,7 +57,7 @@ class Ranking:
 
 
 @dataclass(frozen=True, eq=False)
-class Resampled:
+class Measured:
     """Metrics of k steps on the rows as they are (k,), and on every resample (k, n_replicates)."""
 
     value: dict[Metric, Floats]
@@ -83,7 +82,7 @@ def resample(
     flagged: Sequence[Bools],
     n_replicates: int = N_REPLICATES,
     seed: int = 0,
-) -> Resampled:
+) -> Measured:
     """Measure every step on the same resamples.
 
     Parameters
@@ -93,27 +92,30 @@ def resample(
     margins, probabilities, flagged
         Per step (n,): what ranks the rows, what is calibrated, and which rows raise an alarm.
     """
-    rankings = [Ranking(y, margin) for margin in margins]
+    rankings = [SortedScore(y, margin) for margin in margins]
     losses, squares = _log_losses(y, probabilities), np.array([(p - y) ** 2 for p in probabilities])
     alarms = np.array(flagged, dtype=np.float64)
 
-    def measured(weights: Floats) -> Floats:
+    def metrics(weights: Floats) -> Floats:
         areas = np.array([ranking.areas(weights) for ranking in rankings]).transpose(1, 0, 2)
         means = [table @ weights.T / weights.sum(axis=1) for table in (losses, squares)]
         return np.concatenate([areas, means, [_f1(y, alarms, weights)]])
 
-    value = measured(np.ones((1, len(y))))[:, :, 0]
-    draws = weights_by_customer(customer, n_replicates, seed)
-    drawn = np.concatenate([measured(np.array(chunk)) for chunk in _chunks(draws)], axis=2)
-    return Resampled(
+    value = metrics(np.ones((1, len(y))))[:, :, 0]
+    drawn = np.concatenate([metrics(weights) for weights in _weights(customer, n_replicates, seed)], axis=2)
+    return Measured(
         {metric: value[i] for i, metric in enumerate(METRICS)},
         {metric: drawn[i] for i, metric in enumerate(METRICS)},
     )
 
 
-def _chunks(draws: Iterator[Floats]) -> Iterator[list[Floats]]:
-    while chunk := list(islice(draws, CHUNK)):
-        yield chunk
+def _weights(customer: NDArray[np.int64], n_replicates: int, seed: int) -> Iterator[Floats]:
+    """How often each row's customer is drawn, some replicates at a time (r, n); the draws of `offline.bootstrap`."""
+    rng = np.random.default_rng(seed)
+    n = int(customer.max()) + 1
+    for done in range(0, n_replicates, CHUNK):
+        draws = [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(min(CHUNK, n_replicates - done))]
+        yield np.array(draws)[:, customer].astype(np.float64)
 
 
 def _f1(y: Floats, alarms: Floats, weights: Floats) -> Floats:
@@ -140,10 +142,10 @@ class Gains:
         Where less is better, a gain is how much less.
     """
 
-    def __init__(self, resampled: Resampled, metric: Metric) -> None:
+    def __init__(self, measured: Measured, metric: Metric) -> None:
         sign = -1.0 if metric in FALLING else 1.0
-        self._value = sign * resampled.value[metric]
-        drawn = sign * resampled.drawn[metric]
+        self._value = sign * measured.value[metric]
+        drawn = sign * measured.drawn[metric]
         self._drawn = drawn[:, np.isfinite(drawn).all(axis=0)]
         self._multiple = self._largest_deviation()
 

@@ -60,8 +60,12 @@ class Segments:
         distances = ((self.centres**2).sum(axis=1) - 2.0 * rows @ self.centres.T).argmin(axis=1)
         return np.asarray(distances, dtype=np.int64)
 
+    def labels(self, X: Matrix) -> NDArray[np.object_]:
+        """Name of each row's segment (n,), as an evaluation takes them."""
+        return np.array(self.names, dtype=object)[self.assign(X)]
+
     def slices(self, X: Matrix) -> Mapping[str, Bools]:
-        """Name -> rows of the segment (n,), as an evaluation takes them."""
+        """Name -> rows of the segment, (n,)."""
         segment = self.assign(X)
         return {name: segment == code for code, name in enumerate(self.names)}
 

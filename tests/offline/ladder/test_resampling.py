@@ -1,4 +1,4 @@
-"""Resampled metrics equal those of the other modules, and the intervals of gains cover for all pairs at once."""
+"""Measured metrics equal those of the other modules, and the intervals of gains cover for all pairs at once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, log_loss, roc_auc_score
 
-from offline.bootstrap import difference, interval, weights_by_customer
-from offline.ladder.resampling import Gains, Ranking, Resampled, resample
+from offline.bootstrap import difference, interval
+from offline.ladder.resampling import Gains, Measured, SortedScore, resample
 from offline.metrics import pr_auc, roc_auc
 
 
@@ -21,17 +21,17 @@ def made(n: int = 300, seed: int = 0) -> tuple[Any, Any, list[Any], list[Any]]:
     return y, rng.integers(0, 80, n) % 80, scores, probabilities
 
 
-def measured(seed: int = 0, n_replicates: int = 40) -> Resampled:
+def measured(seed: int = 0, n_replicates: int = 40) -> Measured:
     y, customer, scores, probabilities = made(seed=seed)
     flagged = [probability >= 0.6 for probability in probabilities]
     return resample(y, customer, scores, probabilities, flagged, n_replicates=n_replicates, seed=seed)
 
 
 def test_a_weighted_ranking_is_that_of_the_metrics() -> None:
-    y, customer, scores, _ = made()
-    weights = np.array([*weights_by_customer(customer, 5), 1.0 - y])
+    y, _, scores, _ = made()
+    weights = np.array([*np.random.default_rng(3).integers(0, 4, (5, len(y))).astype(np.float64), 1.0 - y])
     for score in scores:
-        areas = Ranking(y, score).areas(weights)
+        areas = SortedScore(y, score).areas(weights)
         np.testing.assert_allclose(areas[0], [roc_auc(y, score, weight) for weight in weights], rtol=1e-12)
         np.testing.assert_allclose(areas[1], [pr_auc(y, score, weight) for weight in weights], rtol=1e-12)
 
@@ -77,7 +77,7 @@ def test_one_class_has_no_intervals_and_no_gains() -> None:
     assert np.isnan(Gains(found, "roc_auc").over(0, 1).low)
 
 
-def world(seed: int, shifts: tuple[float, ...], n: int = 400) -> Resampled:
+def world(seed: int, shifts: tuple[float, ...], n: int = 400) -> Measured:
     """Normal scores of unlike noise, each shifted for positives, of customers with one row each."""
     rng = np.random.default_rng(seed)
     y = (rng.random(n) < 0.3).astype(np.float64)

@@ -42,6 +42,7 @@ def test_every_row_belongs_to_the_nearest_centre_and_to_one_slice(training: Trai
     found, X = find_segments(training, 0), training.rows.X[:500]
     slices = found.slices(X)
     assert np.sum(list(slices.values()), axis=0).tolist() == [1] * 500
+    assert all((found.labels(X) == name).tolist() == rows.tolist() for name, rows in slices.items())
     assert 2 <= len(found.names) <= 6
     assert len(set(found.names)) == len(found.names)
     again = find_segments(training, 0)
