@@ -56,11 +56,9 @@ class Encoding:
     def _encoded(self, code: Floats, j: int, codes: Floats) -> Floats:
         if self.encoder == "ordinal":
             return np.where(np.isnan(code), MISSING_CODE, code)[:, None]
-        is_code = code[:, None] == codes[None, :]
         if self.encoder == "one_hot":
-            return np.asarray(is_code, dtype=np.float64)
-        known = np.asarray(is_code @ np.array(self.means[j]))
-        return np.where(is_code.any(axis=1), known, self.overall)[:, None]
+            return np.asarray(code[:, None] == codes[None, :], dtype=np.float64)
+        return np.r_[np.array(self.means[j]), self.overall][_places(code, codes)][:, None]
 
 
 def fit_encoding(
@@ -104,5 +102,15 @@ def _category(feature: FeatureColumn, code: int) -> str:
 
 def _means(code: Floats, y: Floats, codes: list[int], overall: float, smoothing: float) -> Numbers:
     """(positives + smoothing * overall) / (rows + smoothing) of each code."""
-    is_code = code[:, None] == np.array(codes, np.float64)[None, :]
-    return numbers((y @ is_code + smoothing * overall) / (is_code.sum(axis=0) + smoothing))
+    place = _places(code, np.array(codes, np.float64))
+    n = np.bincount(place, minlength=len(codes) + 1)[:-1]
+    n_positive = np.bincount(place, weights=y, minlength=len(codes) + 1)[:-1]
+    return numbers((n_positive + smoothing * overall) / (n + smoothing))
+
+
+def _places(code: Floats, codes: Floats) -> NDArray[np.int64]:
+    """Where each code stands among ascending codes; after the last when it is not there or missing, (n,)."""
+    place = np.searchsorted(codes, code)
+    there = place < len(codes)
+    there[there] = codes[place[there]] == code[there]
+    return np.where(there, place, len(codes))
