@@ -13,6 +13,9 @@ from offline.threshold import best_f1_threshold
 from offline.train import MIN_KIND_POSITIVES
 from offline.training_set import ROW_KINDS, Bools
 
+STRETCHED = 10.0
+"""A slope from which a calibration has little to go by: margins are log odds, or in standard deviations."""
+
 
 @dataclass(frozen=True)
 class KindCalibration:
@@ -36,6 +39,13 @@ class KindCalibration:
     def ranked(self, margin: Floats) -> Floats:
         """Margins (n,) in the order of the probabilities; those of a step with a cut of its own stay as they are."""
         return -margin if self.is_turned else margin
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know about it."""
+        turned = "on the calibration rows fewer left where it scored higher, so its ranking is turned round"
+        stretched = "its scores hardly differ on the calibration rows: do not trust its probabilities"
+        is_stretched = self.cut is None and abs(self.platt.a) > STRETCHED
+        return (turned,) * self.is_turned + (stretched,) * is_stretched
 
     def flagged(self, margin: Floats) -> Bools:
         """Which rows are flagged, (n,)."""

@@ -22,7 +22,6 @@ from offline.ladder.verdict import recommended, verdicts
 from offline.training_set import ROW_KINDS, TrainingSet
 
 CURVE_WITHOUT_CHOICE = "xgboost"
-TURNED = "on the calibration rows fewer left where it scored higher, so its ranking is turned round"
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +85,7 @@ def climb_ladder(
         "n_train": int(training.fold("fit", "between", "later").sum()),
         "seed": seed,
         "rows": {kind: one.size() for kind, one in judged.items()},
-        "steps": _steps(climbed, judged, [kinds[0].is_turned for kinds, _ in calibrations]),
+        "steps": _steps(climbed, judged, [kinds[0] for kinds, _ in calibrations]),
         "notes": [note for kind, note in calibrations[0][1].items() if kind in judged],
         "left_out": left_out,
         "recommended": {"step": climbed[best].name, "title": climbed[best].title, "text": why},
@@ -141,7 +140,9 @@ def _curve_step(climbed: tuple[Climbed, ...], best: int) -> Climbed | None:
     return learning[-1] if learning else None
 
 
-def _steps(climbed: tuple[Climbed, ...], judged: dict[str, Judged], turned: list[bool]) -> list[dict[str, Any]]:
+def _steps(
+    climbed: tuple[Climbed, ...], judged: dict[str, Judged], ticks: list[KindCalibration]
+) -> list[dict[str, Any]]:
     said = verdicts(judged["tick"])
     return [
         {
@@ -150,7 +151,7 @@ def _steps(climbed: tuple[Climbed, ...], judged: dict[str, Judged], turned: list
             "chosen": step.chosen,
             "n_fit": step.answers.n_fit,
             "fit_s": number(step.answers.fit_s),
-            "notes": [*step.answers.notes, *[TURNED] * turned[i]],
+            "notes": [*step.answers.notes, *ticks[i].notes()],
             "worth_it": verdict.worth_it,
             "verdict": verdict.text,
             "rows": {kind: one.steps[i] for kind, one in judged.items()},

@@ -73,5 +73,9 @@ def test_a_kind_with_few_of_a_class_takes_the_calibration_of_ticks_and_a_cut_is_
     assert kinds[2] == kinds[0]
     assert list(notes) == ["urgent"]
     np.testing.assert_array_equal(kinds[0].flagged(margin), kinds[0].platt.probability(margin) >= kinds[0].threshold)
+    assert kinds[0].notes() == ()
+    turned, _ = calibrate_kinds(y, kind, -margin / 50.0, None)
+    np.testing.assert_array_equal(turned[0].ranked(-margin / 50.0), margin / 50.0)
+    assert [note.split()[0] for note in turned[0].notes()] == ["on", "its"]
     kinds, _ = calibrate_kinds(y, kind, margin, 0.7)
     np.testing.assert_array_equal(kinds[0].flagged(margin), margin >= 0.7)
