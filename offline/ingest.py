@@ -20,9 +20,9 @@ from offline.topic_reader import OffsetGoneError, raw_span, read_to_end
 from schemas.codec import Codec
 from schemas.errors import CodecError, LakeError
 from schemas.events import NO_TIME_MS, EventBatch
-from schemas.lake import Lake
+from schemas.lake import MAX_TIME_MS, Lake
 from schemas.lake_table import table_of
-from schemas.lake_writer import MAX_TIME_MS, remove_uncommitted, write_slice
+from schemas.lake_writer import remove_uncommitted, write_slice
 from schemas.packed import PackedText
 from schemas.partition import partition_of, partitions_of
 from schemas.registry import FileRegistry

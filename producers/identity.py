@@ -21,8 +21,10 @@ def content_ids(
     customer_id: NDArray[Any],
     times_ms: tuple[NDArray[np.int64], NDArray[np.int64]],
     values: Mapping[str, NDArray[Any]],
+    *,
+    number_apart: bool = True,
 ) -> NDArray[Any]:
-    """128-bit hashes of events; identical events are numbered apart.
+    """128-bit hashes of events.
 
     Parameters
     ----------
@@ -36,6 +38,8 @@ def content_ids(
         Event time and known time, each (n,).
     values
         Value field -> column (n,): float64, or text with None.
+    number_apart
+        Whether identical events are different events; else they share an id.
 
     Returns
     -------
@@ -48,8 +52,8 @@ def content_ids(
     rows = pc.binary_join_element_wise(
         pa.scalar(source), *cells, _SEPARATOR, null_handling="replace", null_replacement="\x00"
     )
-    hashes = [blake2b(row.encode(), digest_size=_ID_BYTES).hexdigest() for row in rows.to_pylist()]
-    return _number_apart(np.array(hashes, dtype=object), occurrence(rows))
+    hashes = np.array([blake2b(row.encode(), digest_size=_ID_BYTES).hexdigest() for row in rows.to_pylist()], object)
+    return _number_apart(hashes, occurrence(rows)) if number_apart else hashes
 
 
 def column_ids(source: str, columns: list[Any], kind: NDArray[Any] | None) -> NDArray[Any]:

@@ -23,6 +23,7 @@ from schemas.errors import LakeError
 from schemas.lake_origin import ORIGIN_FILE, LakeOrigin, load_origin
 
 COMMITS: Final = "_commits"
+MAX_TIME_MS: Final = 253_370_764_800_000  # year 9999: beyond it a day has no folder name
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,248}", re.ASCII)
 _SLICE: Final = re.compile(r"(0|[1-9]\d{0,9})-(0|[1-9]\d{0,18})-(0|[1-9]\d{0,18})", re.ASCII)
 _FILE: Final = re.compile(rf"event_day=\d{{4}}-\d\d-\d\d/{_SLICE.pattern}\.parquet", re.ASCII)

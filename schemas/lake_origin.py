@@ -54,8 +54,8 @@ class LakeOrigin:
         content: Any = json.loads(data)
         if content.pop("from") != "files":
             raise ValueError("an origin that is not files")
-        texts = {name: tuple(map(str, content.pop(name))) for name in ("topics", "sources")}
-        return cls(**texts, **content)
+        kept: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in content.items()}
+        return cls(**kept)
 
 
 def load_origin(root: Path) -> LakeOrigin | None:

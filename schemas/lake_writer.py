@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 from schemas.durations import DAY_MS
 from schemas.lake import COMMITS, Lake, LakeSlice, atomic_file
 
-MAX_TIME_MS: Final = 253_370_764_800_000  # year 9999: beyond it a day has no folder name
 Write = Callable[[Path, Any], None]
 
 
