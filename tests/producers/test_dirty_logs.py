@@ -1,4 +1,4 @@
-"""Dirty rows: every rule of a source does what it says, and every row is accounted for, as a slow oracle counts them."""
+"""Dirty rows: every rule of a source does what it says, every row is accounted for, as a slow oracle counts them."""
 
 from __future__ import annotations
 
@@ -234,8 +234,10 @@ where = { column = "test", not_prefix = "y" }
 until = "2024-08-01"
 """
 EVENTS = (
-    'kind_column = "what"\nkinds = { buy = "bought", back = "returned", look = "visit" }\nother = "refuse"\n'
-    'values = { amount = "eur", pieces = "n", plan = "plan" }',
+    """kind_column = "what"
+kinds = { buy = "bought", back = "returned", look = "visit" }
+other = "refuse"
+values = { amount = "eur", pieces = "n", plan = "plan" }""",
     'kind = "visit"\ntime = "seen"\nwhere = { column = "what", in = ["buy", "look"] }',
 )
 COLUMNS = ("who", "at", "zone", "what", "eur", "n", "plan", "test", "seen", "no")
