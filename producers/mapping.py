@@ -26,6 +26,7 @@ from schemas.events import EventBatch
 from schemas.source import Source, SourceEvent, Where, factors_of
 from schemas.workload import EventTopic, Field, Workload
 
+NO_KIND: Final = -1
 Mask = NDArray[np.bool_]
 Times = NDArray[np.int64]
 
@@ -174,28 +175,30 @@ def _events(workload: Workload, rows: _Rows, event: SourceEvent) -> tuple[list[E
     """The events of one declared kind, and how many rows give none of it."""
     n_refused_before = rows.refusals.n
     wanted = rows.good & where_mask(rows.columns, event.where)
-    kinds, wanted = _kinds(rows, event, wanted)
+    kinds, wanted = _kinds(workload, rows, event, wanted)
     wanted, event_ms, known_ms = _times(rows, event, wanted)
     if rows.source.until_ms is not None:
         wanted &= known_ms < rows.source.until_ms
-    batches, n_refused = [], rows.refusals.n - n_refused_before
+    batches, n_refused, first = [], rows.refusals.n - n_refused_before, 0
     n_none = int(np.count_nonzero(rows.good)) - n_refused - int(np.count_nonzero(wanted))
     for topic in workload.topics:
-        here = wanted & np.isin(kinds, list(topic.kind_index))
+        here = wanted & (kinds >= first) & (kinds < first + len(topic.kinds))
         if here.any():
-            batches.append(_batch(rows, event, topic, here, (kinds, event_ms, known_ms)))
+            batches.append(_batch(rows, event, topic, here, (kinds - first, event_ms, known_ms)))
+        first += len(topic.kinds)
     return batches, n_none
 
 
-def _kinds(rows: _Rows, event: SourceEvent, wanted: Mask) -> tuple[NDArray[Any], Mask]:
-    """Kind names of the rows, and which rows have one."""
+def _kinds(workload: Workload, rows: _Rows, event: SourceEvent, wanted: Mask) -> tuple[NDArray[np.int64], Mask]:
+    """Kinds of the rows as indices into all kinds of the workload, and which rows have one."""
     if event.kind_column is None:
-        return np.full(rows.n, event.kind, dtype=object), wanted
+        return np.full(rows.n, workload.kind_index[str(event.kind)]), wanted
     raw = pc.dictionary_encode(rows.columns.texts(event.kind_column))
     names, of_raw = raw.dictionary.to_pylist(), dict(event.kinds)
     codes = pc.fill_null(pc.cast(raw.indices, pa.int64()), len(names)).to_numpy(zero_copy_only=False)
-    kinds = np.array([*(of_raw.get(name, "") for name in names), ""], dtype=object)[codes]
-    unmapped = np.asarray(kinds == "") & wanted
+    indices = [workload.kind_index[of_raw[name]] if name in of_raw else NO_KIND for name in names]
+    kinds = np.array([*indices, NO_KIND], dtype=np.int64)[codes]
+    unmapped = (kinds == NO_KIND) & wanted
     if event.other == "error" and unmapped.any():
         found = sorted({names[code] if code < len(names) else "nothing" for code in codes[unmapped]})
         detail = f'holds {", ".join(map(repr, found[:5]))}, not in kinds; map it, or set other = "ignore" or "refuse"'
@@ -216,21 +219,23 @@ def _times(rows: _Rows, event: SourceEvent, wanted: Mask) -> tuple[Mask, Times, 
 
 
 def _batch(
-    rows: _Rows, event: SourceEvent, topic: EventTopic, here: Mask, columns: tuple[NDArray[Any], Times, Times]
+    rows: _Rows, event: SourceEvent, topic: EventTopic, here: Mask, columns: tuple[NDArray[np.int64], Times, Times]
 ) -> EventBatch:
+    """The events of a topic; `columns` are kinds (of the topic), event times and known times of all rows."""
     values, here = _values(rows, event, topic, here)
     kinds, event_ms, known_ms = (column[here] for column in columns)
     ids = np.full(len(kinds), "", dtype=object)
     if rows.source.event_id:
         cells = [pc.filter(rows.columns.texts(name), pa.array(here)) for name in rows.source.event_id]
-        ids = column_ids(rows.source.name, cells, kinds if len(rows.source.events) > 1 else None)
+        names = np.array([kind.name for kind in topic.kinds], dtype=object)
+        ids = column_ids(rows.source.name, cells, names[kinds] if len(rows.source.events) > 1 else None)
     return EventBatch(
         topic=topic.name,
         event_id=ids,
         customer_id=rows.columns.objects(rows.source.customer_id)[here],
         event_time_ms=event_ms,
         known_time_ms=known_ms,
-        kind=np.array([topic.kind_index[kind] for kind in kinds], dtype=np.int16),
+        kind=kinds.astype(np.int16),
         values={name: column[here] for name, column in values.items()},
     )
 
