@@ -62,7 +62,7 @@ def content_ids(
 def _digests(rows: Any) -> NDArray[np.uint8]:
     """Hashes of an Arrow string array, (n, 16)."""
     packed = pack_text(rows)
-    data, ends = memoryview(packed.data), packed.offsets.tolist()
+    data, ends = packed.data.data, packed.offsets.tolist()
     parts = [blake2b(data[start:end], digest_size=_ID_BYTES).digest() for start, end in pairwise(ends)]
     return np.frombuffer(b"".join(parts), dtype=np.uint8).reshape(-1, _ID_BYTES)
 

@@ -225,5 +225,5 @@ def test_large_partitions_are_several_slices(tmp_path: Path, monkeypatch: pytest
 
     assert records_of(cut) == records_of(lake)
     orders: EventBatch = found.batches["orders"]
-    assert [one.last + 1 for one in cut.slices("orders", 0)][:2] == [40, 80]
+    assert max(one.n_rows for one in cut.slices("orders")) == 40
     assert sum(one.n_rows for one in cut.slices("orders")) == len(orders)
