@@ -12,15 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from offline.errors import EmptyLakeError
 from schemas.durations import DAY_MS
-from schemas.errors import LakeError
 from schemas.events import EventBatch
 from schemas.lake import Lake, day_of
-from schemas.lake_table import batch_of, lake_schema
+from schemas.lake_table import batch_of, read_file
 from schemas.workload import EventTopic, Workload
 from stream_app import opcodes as op
 from stream_app.columns import Columns, columns_of
@@ -156,7 +154,7 @@ class _TopicReader:
         return batch.take(order), columns.take(order).with_own_keys()
 
     def _load(self, paths: list[Path]) -> None:
-        table = self._then(pa.concat_tables([self._read(path) for path in paths]).unify_dictionaries())
+        table = self._then(pa.concat_tables([read_file(self._topic, path) for path in paths]).unify_dictionaries())
         if not len(table):
             return
         batch, partition = batch_of(self._topic, table), table["partition"].to_numpy()
@@ -179,12 +177,6 @@ class _TopicReader:
         for name, end in self._upto.items():
             last[int(name) : int(name) + 1] = end
         return table.filter(pa.array(offset <= last[partition]))
-
-    def _read(self, path: Path) -> pa.Table:
-        try:
-            return pq.ParquetFile(path).read(use_threads=False).cast(lake_schema(self._topic))
-        except (OSError, pa.ArrowException, ValueError) as cause:
-            raise LakeError(path, f"cannot be read: {cause}") from cause
 
     def _without_duplicates(self, id_hash: Int64s, order: Int64s) -> Int64s:
         if not self._topic.deduplicate or not len(order):

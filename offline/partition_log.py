@@ -18,7 +18,7 @@ from schemas.batch_codec import BatchEncoder, keys_of
 from schemas.errors import LakeError
 from schemas.events import EventBatch
 from schemas.lake import Lake
-from schemas.lake_table import batch_of, lake_schema
+from schemas.lake_table import batch_of, read_file
 from schemas.settings import Settings
 from schemas.topics import Topic
 from schemas.workload import EventTopic
@@ -57,11 +57,7 @@ def read_table(file: Path, topic: EventTopic, chosen: Any = None) -> pa.Table:
     LakeError
         When it cannot be read, or is no file of the topic.
     """
-    try:
-        table = pq.ParquetFile(file).read(use_threads=False)
-        return (table if chosen is None else table.filter(chosen)).cast(lake_schema(topic)).unify_dictionaries()
-    except (OSError, pa.ArrowException, ValueError) as cause:
-        raise LakeError(file, f"cannot be read: {cause}") from cause
+    return read_file(topic, file, chosen).unify_dictionaries()
 
 
 def read_column(file: Path, name: str) -> pa.ChunkedArray:

@@ -1,11 +1,13 @@
-"""Cells of a table read as what the workload wants: text, numbers, whole numbers.
+"""Cells read as text, numbers and whole numbers.
 
 Input is an Arrow array of any type a file may have; output is NumPy, with null told apart from wrong. Times are in
-`producers.times`.
+`producers.times`; which rules a source declares, in `producers.columns`.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
@@ -16,11 +18,11 @@ from numpy.typing import NDArray
 NULL_TEXTS: Final = ("", "NULL", "null", "\\N", "NaN", "nan", "None")
 """Texts that mean "nothing here"; NA is not one of them, because it is Namibia's code."""
 
-_NUMBER: Final = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
+_BLANKS: Final = " \u00a0\u2009\u202f"  # a blank between groups may be any of them
 _WHOLE_LIMIT: Final = float(1 << 53)
 
 
-def text_array(cells: Any) -> Any:
+def text_array(cells: Any, missing: Collection[str] = NULL_TEXTS) -> Any:
     """Cells as an Arrow string array, null where there is nothing.
 
     Parameters
@@ -28,6 +30,8 @@ def text_array(cells: Any) -> Any:
     cells
         Arrow array (n,). A whole float is written without its ``.0``, so a customer column with
         gaps (17850.0 in Parquet) names the same customers as one without.
+    missing
+        Texts that mean "nothing here".
 
     Returns
     -------
@@ -44,17 +48,24 @@ def text_array(cells: Any) -> Any:
     if not is_text(cells.type):
         return pc.cast(cells, pa.string())
     trimmed = pc.utf8_trim_whitespace(pc.cast(cells, pa.string()))
-    return pc.if_else(pc.is_in(trimmed, pa.array(NULL_TEXTS)), pa.scalar(None, pa.string()), trimmed)
+    return pc.if_else(pc.is_in(trimmed, pa.array(missing, pa.string())), pa.scalar(None, pa.string()), trimmed)
 
 
-def texts_of(cells: Any) -> NDArray[Any]:
-    """Cells as text, object (n,), None where there is nothing."""
-    texts: NDArray[Any] = text_array(cells).to_numpy(zero_copy_only=False)
-    return texts.astype(object)
+def texts_of(texts: Any) -> NDArray[Any]:
+    """An Arrow string array as NumPy, object (n,), None where there is nothing."""
+    objects: NDArray[Any] = texts.to_numpy(zero_copy_only=False)
+    return objects.astype(object, copy=False)
 
 
-def numbers_of(cells: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def numbers_of(cells: Any, decimal: str = ".", thousands: str = "") -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Cells as numbers.
+
+    Parameters
+    ----------
+    cells
+        Arrow array (n,) of numbers, booleans, or text, null where there is nothing.
+    decimal, thousands
+        How numbers in text are written; groups have three digits, so that 1.5 is never read as 15.
 
     Returns
     -------
@@ -63,14 +74,15 @@ def numbers_of(cells: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
 
     Examples
     --------
-    >>> numbers_of(pa.array(["1.5", "", "much"]))
-    (array([1.5, nan, nan]), array([False, False,  True]))
+    >>> numbers_of(pa.array(["1.234,5", None, "1.5"]), ",", ".")
+    (array([1234.5,    nan,    nan]), array([False, False,  True]))
     """
     if not _is_numeric(cells.type):
-        texts = text_array(cells)
-        is_number = pc.fill_null(pc.match_substring_regex(texts, _NUMBER), False)
+        texts = pc.cast(cells, pa.string())
+        is_number = pc.fill_null(pc.match_substring_regex(texts, _number_pattern(decimal, thousands)), False)
         wrong = as_mask(pc.and_(pc.is_valid(texts), pc.invert(is_number)))
-        cells = pc.utf8_ltrim(pc.if_else(is_number, texts, pa.scalar(None, pa.string())), characters="+")
+        plain = _plain(pc.if_else(is_number, texts, pa.scalar(None, pa.string())), decimal, thousands)
+        cells = pc.utf8_ltrim(plain, characters="+")
     else:
         wrong = np.zeros(len(cells), dtype=bool)
     numbers = pc.fill_null(pc.cast(cells, pa.float64(), safe=False), np.nan).to_numpy(zero_copy_only=False)
@@ -78,9 +90,26 @@ def numbers_of(cells: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return np.where(infinite, np.nan, numbers), wrong | infinite
 
 
-def wholes_of(cells: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Cells as whole numbers: `numbers_of`, where a fraction or anything beyond 2^53 is wrong too."""
-    numbers, wrong = numbers_of(cells)
+def _number_pattern(decimal: str, thousands: str) -> str:
+    """The expression of a number; with groups, or without any."""
+    point, whole = re.escape(decimal), r"\d+"
+    if thousands:
+        whole = rf"(\d+|\d{{1,3}}({_any_of(thousands)}\d{{3}})+)"
+    return rf"^[+-]?({whole}({point}\d*)?|{point}\d+)([eE][+-]?\d{{1,3}})?$"
+
+
+def _plain(texts: Any, decimal: str, thousands: str) -> Any:
+    if thousands:
+        texts = pc.replace_substring_regex(texts, _any_of(thousands), "")
+    return texts if decimal == "." else pc.replace_substring(texts, decimal, ".")
+
+
+def _any_of(thousands: str) -> str:
+    return f"[{_BLANKS}]" if thousands == " " else re.escape(thousands)
+
+
+def wholes_of(numbers: NDArray[np.float64], wrong: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What `numbers_of` gave as whole numbers: a fraction or anything beyond 2^53 is wrong too."""
     fraction = np.isfinite(numbers) & ((numbers != np.trunc(numbers)) | (np.abs(numbers) > _WHOLE_LIMIT))
     return np.where(fraction, np.nan, numbers), wrong | fraction
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -48,7 +49,7 @@ def replay(
 
     pace, bounds = Pace(speed_of(speed)), (first and day_of(first), until and day_of(until))
     found = load_workload(workload)
-    recording = read_events(found, data_dir)
+    recording = read_events(found, data_dir, os.environ)
     for source in recording.sources:
         click.echo(str(source), err=True)
     recording = recording.between(bounds[0] or None, bounds[1] or None)

@@ -4,7 +4,8 @@
 
     DriftlineError                 (schemas.errors)
     `-- ProducersError
-        |-- SourceError            file, source, column
+        |-- SourceError            source, file or database, column
+        |-- QuarantineError        file
         |-- ReplayError            day or topic
         `-- SinkError              topic; exit code 3
 
@@ -14,6 +15,7 @@ A row that cannot be read is no error but a refusal, counted by reason (`produce
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from schemas.errors import DriftlineError
 
@@ -23,29 +25,46 @@ class ProducersError(DriftlineError):
 
 
 class SourceError(ProducersError):
-    """A ``[[source]]`` does not fit its file.
+    """A ``[[source]]`` does not fit its file or database.
 
     Parameters
     ----------
     source
         Name of the source.
     path
-        File, or the pattern that found none.
+        File, the pattern that found none, or the database without its password.
     detail
         What is wrong, and what is there.
     column
         Column meant; None when the file as a whole is.
+    kind
+        What `path` is.
     """
 
-    def __init__(self, source: str, path: str | Path, detail: str, column: str | None = None) -> None:
+    def __init__(
+        self,
+        source: str,
+        path: str | Path,
+        detail: str,
+        column: str | None = None,
+        kind: Literal["file", "database"] = "file",
+    ) -> None:
         self.source = source
         self.path = str(path)
         self.column = column
         self.detail = detail
-        place = f"source {source!r}, file {self.path}"
+        place = f"source {source!r}, {kind} {self.path}"
         if column is not None:
             place += f", column {column!r}"
         super().__init__(f"{place}: {detail}")
+
+
+class QuarantineError(ProducersError):
+    """Refused rows cannot go where they are to go."""
+
+    def __init__(self, path: str | Path, detail: str) -> None:
+        self.path = str(path)
+        super().__init__(f"quarantine {self.path}: {detail}")
 
 
 class ReplayError(ProducersError):

@@ -132,6 +132,7 @@ customer_id = "customer_id"
 event_time = "event_time"
 known_time = "known_time"
 event_id = ["event_id"]
+on_duplicate = "keep"
 
 [[source.event]]
 kind_column = "kind"

@@ -35,20 +35,26 @@ class RecordedDay:
 
 @dataclass(frozen=True)
 class SourceCount:
-    """What one source gave.
+    """What became of the rows of one source; `imbalance` is always 0.
 
     Parameters
     ----------
     name
         Name of the source.
     n_files, n_rows
-        Files and rows read.
+        Files (of a database: chunks) and rows read, with those that are no rows at all.
     n_filtered
         Rows that the source's ``where`` leaves out.
     n_events
         Events made; one row may give several or none.
     refusals
         Rows or events that could not be read, by reason.
+    n_kinds
+        How many events a row may give: its ``[[source.event]]`` entries.
+    n_none
+        Times that a row gave none of such an event: another kind, no time, or known after ``until``.
+    n_duplicates
+        Events left out because their id was there already.
     """
 
     name: str
@@ -57,10 +63,28 @@ class SourceCount:
     n_filtered: int
     n_events: int
     refusals: Refusals
+    n_kinds: int = 1
+    n_none: int = 0
+    n_duplicates: int = 0
+
+    @property
+    def imbalance(self) -> int:
+        """Rows read, times the events of each, less what is accounted for: events, none, refused, duplicates."""
+        n_read = self.n_rows - self.n_filtered - self.refusals.n_rows
+        n_refused = self.refusals.n - self.refusals.n_rows
+        return n_read * self.n_kinds - self.n_events - self.n_none - n_refused - self.n_duplicates
+
+    def as_json(self) -> dict[str, object]:
+        """The counts."""
+        names = ("name", "n_files", "n_rows", "n_filtered", "n_events", "n_kinds", "n_none", "n_duplicates")
+        counts = {name: getattr(self, name) for name in names}
+        return counts | {"n_refused_rows": self.refusals.n_rows, "refused": dict(sorted(self.refusals.counts.items()))}
 
     def __str__(self) -> str:
         text = f"{self.name}: {self.n_rows:,} rows of {self.n_files} file(s), {self.n_events:,} events"
         text += f", {self.n_filtered:,} rows filtered" if self.n_filtered else ""
+        text += f", {self.n_none:,} times no event" if self.n_none else ""
+        text += f", {self.n_duplicates:,} duplicates" if self.n_duplicates else ""
         return text + (f", {self.refusals.n:,} refused: {self.refusals}" if self.refusals.n else "")
 
 

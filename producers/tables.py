@@ -1,57 +1,92 @@
 """Files as tables of Arrow columns: CSV, JSON lines and Parquet, plain or compressed, one file or many.
 
 Cells keep the file's own types (CSV cells are text); `producers.columns` reads them as what the workload wants.
-The only module that knows file formats.
+The only module that knows file formats; where files are is in `producers.files`, databases in `producers.database`.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import lzma
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
+from numpy.typing import NDArray
 
 from producers.errors import SourceError
-from producers.refusals import Refusals
+from producers.files import SourceFile, find_files, first_line
 from schemas.source import Source
 
 _UNIT_SEPARATOR: Final = "\x1f"
 _BLOCK_BYTES: Final = 1 << 24
-_COMPRESSIONS: Final = (".gz", ".bz2", ".zst", ".xz")
+_PLAIN: Final = (
+    pa.types.is_null,
+    pa.types.is_boolean,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_temporal,
+    pa.types.is_string,
+)
 
 
 @dataclass(frozen=True)
+class BrokenRow:
+    """A line that is no row: its number in the file, counted from 1 without the head, its text, and why."""
+
+    number: int
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
 class Table:
-    """The wanted columns of one file.
+    """The wanted columns of one file, or of a part of a database's answer.
 
     Parameters
     ----------
-    path
-        The file.
+    path, kind
+        Where the rows come from, as messages show it.
     n_rows
-        Rows in it, without those that are no rows at all.
+        Rows, without those that are no rows at all.
     columns
         Column name -> Arrow array (n_rows,).
+    broken
+        Lines that are no rows.
+    row_numbers
+        Place of each row in the file, counted from 1; None counts on from `first_row`.
     """
 
-    path: Path
+    path: str
     n_rows: int
     columns: dict[str, Any]
+    broken: tuple[BrokenRow, ...] = ()
+    row_numbers: NDArray[np.int64] | None = None
+    first_row: int = 1
+    kind: Literal["file", "database"] = "file"
 
     def __getitem__(self, column: str) -> Any:
         return self.columns[column]
 
+    @property
+    def name(self) -> str:
+        """The file's name without its folder; of a database, all of it."""
+        return Path(self.path).name if self.kind == "file" else self.path
 
-def read_tables(source: Source, data_dir: Path, wanted: Collection[str], refusals: Refusals) -> Iterator[Table]:
+    def numbers(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Places in the file of some rows."""
+        return rows + self.first_row if self.row_numbers is None else self.row_numbers[rows]
+
+
+def read_tables(source: Source, data_dir: Path | str, wanted: Collection[str]) -> Iterator[Table]:
     """The files of a source, one table each, in the order of their names.
 
     Parameters
@@ -59,104 +94,72 @@ def read_tables(source: Source, data_dir: Path, wanted: Collection[str], refusal
     source
         Where the files are and what they look like.
     data_dir
-        Folder that the source's path is relative to.
+        Folder or URL that the source's path is relative to.
     wanted
         Columns to read.
-    refusals
-        Takes the lines that are no rows.
 
     Raises
     ------
     SourceError
         When no file fits, a file cannot be read, or a wanted column is not there.
     """
-    for path in find_files(source, data_dir):
+    for file in find_files(source, data_dir):
         try:
-            yield _READERS[source.format](path, source, wanted, refusals)
+            yield _READERS[source.format](file, source, wanted)
         except (OSError, EOFError, UnicodeError, lzma.LZMAError, pa.ArrowException) as cause:
-            raise SourceError(source.name, path, f"cannot be read: {_first_line(cause)}") from cause
+            raise SourceError(source.name, file.path, f"cannot be read: {first_line(cause)}") from cause
 
 
-def find_files(source: Source, data_dir: Path) -> list[Path]:
-    """The files a source's path or pattern names, sorted.
-
-    Raises
-    ------
-    SourceError
-        When there is none.
-    """
-    exact = data_dir / source.path
-    if exact.is_file():
-        return [exact]
-    pattern = Path(source.path)
-    root = Path(pattern.anchor) if pattern.is_absolute() else data_dir
-    found = sorted(path for path in root.glob(str(pattern.relative_to(pattern.anchor))) if path.is_file())
-    if not found:
-        raise SourceError(source.name, exact, "there is no such file" + _what_is_in(exact.parent))
-    return found
-
-
-def _what_is_in(folder: Path) -> str:
-    if not folder.is_dir():
-        return f" (folder {folder} does not exist; give the right one with --data)"
-    names = sorted(path.name for path in folder.iterdir())
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"; the folder has {shown or 'no files'}"
-
-
-def _read_csv(path: Path, source: Source, wanted: Collection[str], refusals: Refusals) -> Table:
-    names = list(source.columns)
+def _read_csv(file: SourceFile, source: Source, wanted: Collection[str]) -> Table:
+    names, broken = list(source.columns), list[BrokenRow]()
+    n_head = 1 if source.header and not names else 0
 
     def skip(row: Any) -> str:
-        refusals.update("wrong number of cells", 1, f"{row.text!r} in {path.name}")
+        broken.append(BrokenRow(int(row.number) - n_head, row.text, "wrong number of cells"))
         return "skip"
 
-    table = pyarrow.csv.read_csv(
-        _csv_stream(path, source),
-        read_options=pyarrow.csv.ReadOptions(
-            column_names=names or None,
-            autogenerate_column_names=not (source.header or names),
-            skip_rows=1 if names and source.header else 0,
-            block_size=_BLOCK_BYTES,
-            use_threads=False,
-        ),
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter=_separator(source), newlines_in_values=source.separator != "whitespace", invalid_row_handler=skip
-        ),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types={name: pa.string() for name in wanted}, strings_can_be_null=False
-        ),
+    read = pyarrow.csv.ReadOptions(
+        column_names=names or None,
+        autogenerate_column_names=not (source.header or names),
+        skip_rows=1 if names and source.header else 0,
+        block_size=_BLOCK_BYTES,
+        use_threads=False,
     )
-    _check_columns(source, path, wanted, table.column_names)
-    return _table_of(path, table, wanted)
+    parse = pyarrow.csv.ParseOptions(
+        delimiter=_separator(source), newlines_in_values=source.separator != "whitespace", invalid_row_handler=skip
+    )
+    convert = pyarrow.csv.ConvertOptions(column_types={name: pa.string() for name in wanted}, strings_can_be_null=False)
+    with _csv_stream(file, source) as stream:
+        table = pyarrow.csv.read_csv(stream, read, parse, convert)
+    _check_columns(source, file, wanted, table.column_names)
+    return _table_of(file, table, wanted, tuple(broken))
 
 
 def _separator(source: Source) -> str:
     return _UNIT_SEPARATOR if source.separator == "whitespace" else source.separator
 
 
-def _csv_stream(path: Path, source: Source) -> Any:
-    if source.separator != "whitespace" and path.suffix != ".xz":
-        return pa.input_stream(str(path), compression="detect")
-    text = _bytes_of(path)
+def _csv_stream(file: SourceFile, source: Source) -> Any:
     if source.separator != "whitespace":
-        return io.BytesIO(text)
-    lines = re.sub(rb"[ \t]+", _UNIT_SEPARATOR.encode(), re.sub(rb"^[ \t]+|[ \t]+(?=\r?$)", b"", text, flags=re.M))
-    return io.BytesIO(lines)
+        return file.stream()
+    text = re.sub(rb"^[ \t]+|[ \t]+(?=\r?$)", b"", file.read(), flags=re.M)
+    return pa.BufferReader(re.sub(rb"[ \t]+", _UNIT_SEPARATOR.encode(), text))
 
 
-def _read_jsonl(path: Path, source: Source, wanted: Collection[str], refusals: Refusals) -> Table:
-    rows = []
-    for number, line in enumerate(_bytes_of(path).splitlines(), start=1):
+def _read_jsonl(file: SourceFile, source: Source, wanted: Collection[str]) -> Table:
+    rows, numbers, broken = [], [], []
+    for number, line in enumerate(file.read().splitlines(), start=1):
         row = _json_object(line)
         if row is not None:
             rows.append(row)
+            numbers.append(number)
         elif line.strip():
-            refusals.update("not a JSON object", 1, f"{path.name}, line {number}")
+            broken.append(BrokenRow(number, line.decode(errors="replace"), "not a JSON object"))
     present = dict.fromkeys(name for row in rows for name in row)
     if rows:
-        _check_columns(source, path, wanted, list(present))
-    return Table(path, len(rows), {name: _cells([row.get(name) for row in rows]) for name in wanted})
+        _check_columns(source, file, wanted, list(present))
+    columns = {name: cells_of([row.get(name) for row in rows]) for name in wanted}
+    return Table(file.path, len(rows), columns, tuple(broken), np.array(numbers, dtype=np.int64))
 
 
 def _json_object(line: bytes) -> dict[str, Any] | None:
@@ -167,28 +170,35 @@ def _json_object(line: bytes) -> dict[str, Any] | None:
     return row if isinstance(row, dict) else None
 
 
-def _cells(cells: list[Any]) -> Any:
-    """An Arrow column of JSON cells; cells of several types become text."""
+def cells_of(cells: list[Any]) -> Any:
+    """An Arrow column of Python values; what is no number, time or text, or a mixture, becomes text."""
     try:
         array = pa.array(cells)
     except pa.ArrowException:
         array = None
-    if array is not None and not pa.types.is_nested(array.type):
+    if array is not None and any(test(array.type) for test in _PLAIN):
         return array
-    return pa.array([cell if cell is None or isinstance(cell, str) else json.dumps(cell) for cell in cells])
+    return pa.array([None if cell is None else _text(cell) for cell in cells], pa.string())
 
 
-def _read_parquet(path: Path, source: Source, wanted: Collection[str], refusals: Refusals) -> Table:
-    del refusals  # a Parquet file has no broken rows
-    compressed = path.suffix in _COMPRESSIONS
-    parquet = pyarrow.parquet.ParquetFile(io.BytesIO(_bytes_of(path)) if compressed else path)
-    with parquet:
-        _check_columns(source, path, wanted, parquet.schema_arrow.names)
-        return _table_of(path, parquet.read(columns=list(wanted), use_threads=False), wanted)
+def _text(cell: Any) -> str:
+    return json.dumps(cell) if isinstance(cell, bool | int | float | list | dict) else str(cell)
 
 
-def _table_of(path: Path, table: Any, wanted: Collection[str]) -> Table:
-    return Table(path, table.num_rows, {name: _one_chunk(table[name]) for name in wanted})
+def _read_parquet(file: SourceFile, source: Source, wanted: Collection[str]) -> Table:
+    content = pa.BufferReader(file.read()) if file.is_compressed else file.open()
+    with content, pyarrow.parquet.ParquetFile(content) as parquet:
+        _check_columns(source, file, wanted, parquet.schema_arrow.names)
+        return _table_of(file, parquet.read(columns=list(wanted), use_threads=False), wanted)
+
+
+def _table_of(file: SourceFile, table: Any, wanted: Collection[str], broken: tuple[BrokenRow, ...] = ()) -> Table:
+    columns = {name: _one_chunk(table[name]) for name in wanted}
+    numbers = None
+    if broken:
+        every = np.arange(1, table.num_rows + len(broken) + 1)
+        numbers = np.setdiff1d(every, [row.number for row in broken], assume_unique=True)
+    return Table(file.path, table.num_rows, columns, broken, numbers)
 
 
 def _one_chunk(column: Any) -> Any:
@@ -197,25 +207,13 @@ def _one_chunk(column: Any) -> Any:
     return pc.cast(array, array.type.value_type) if pa.types.is_dictionary(array.type) else array
 
 
-def _bytes_of(path: Path) -> bytes:
-    if path.suffix == ".xz":
-        return lzma.decompress(path.read_bytes())
-    with pa.input_stream(str(path), compression="detect") as stream:
-        content: bytes = stream.read()
-    return content
-
-
-def _check_columns(source: Source, path: Path, wanted: Collection[str], present: list[str]) -> None:
+def _check_columns(source: Source, file: SourceFile, wanted: Collection[str], present: list[str]) -> None:
     for name in wanted:
         if name not in present:
-            raise SourceError(source.name, path, f"is not in the file; it has {', '.join(present)}", column=name)
+            raise SourceError(source.name, file.path, f"is not in the file; it has {', '.join(present)}", column=name)
 
 
-def _first_line(cause: BaseException) -> str:
-    return (str(cause).splitlines() or [type(cause).__name__])[0]
-
-
-_READERS: Final[dict[str, Callable[[Path, Source, Collection[str], Refusals], Table]]] = {
+_READERS: Final[dict[str, Callable[[SourceFile, Source, Collection[str]], Table]]] = {
     "csv": _read_csv,
     "jsonl": _read_jsonl,
     "parquet": _read_parquet,

@@ -3,7 +3,7 @@
 ``<root>/<topic>/event_day=YYYY-MM-DD/<partition>-<first>-<last>.parquet`` holds events;
 ``<root>/<topic>/_commits/<partition>-<first>-<last>.json`` makes them count. The commit file appears in one step and
 last, so a crash leaves files that nobody reads. One writer per topic and partition is assumed. Columns are in
-`schemas.lake_table`.
+`schemas.lake_table`, writing in `schemas.lake_writer`; where the events came from, in `schemas.lake_origin`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from schemas.errors import LakeError
+from schemas.lake_origin import ORIGIN_FILE, LakeOrigin, load_origin
 
 COMMITS: Final = "_commits"
+MAX_TIME_MS: Final = 253_370_764_800_000  # year 9999: beyond it a day has no folder name
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,248}", re.ASCII)
 _SLICE: Final = re.compile(r"(0|[1-9]\d{0,9})-(0|[1-9]\d{0,18})-(0|[1-9]\d{0,18})", re.ASCII)
 _FILE: Final = re.compile(rf"event_day=\d{{4}}-\d\d-\d\d/{_SLICE.pattern}\.parquet", re.ASCII)
+_ATTEMPTS: Final = 5
 _EPOCH: Final = date(1970, 1, 1)
 
 
@@ -38,6 +41,8 @@ class LakeSlice:
         Paths relative to the topic's folder; none when all records of the slice were refused.
     n_rows
         Events in those files.
+    replaces
+        Names of slices that this one holds together: they do not count any more.
     """
 
     topic: str
@@ -46,6 +51,7 @@ class LakeSlice:
     last: int
     files: tuple[str, ...]
     n_rows: int
+    replaces: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -85,6 +91,14 @@ class Lake:
         """Topics with at least one commit."""
         return tuple(sorted(path.parent.name for path in self.root.glob(f"*/{COMMITS}") if any(path.glob("*.json"))))
 
+    def origin(self) -> LakeOrigin | None:
+        """What the lake was made of; None when it is fed by topics, or empty."""
+        return load_origin(self.root)
+
+    def set_origin(self, origin: LakeOrigin) -> None:
+        """Note what the lake is made of, in one step."""
+        write_atomic(self.root / ORIGIN_FILE, origin.encode())
+
     def commit(self, done: LakeSlice) -> None:
         """Make a slice count, in one step; the same slice again changes nothing.
 
@@ -102,21 +116,26 @@ class Lake:
         for other in self.slices(done.topic, done.partition):
             if other == done:
                 return
-            if done.first <= other.last and other.first <= done.last:
+            if other.name not in done.replaces and done.first <= other.last and other.first <= done.last:
                 raise LakeError(folder, f"slice {done.name} overlaps {other.name}")
-        content = {"files": list(done.files), "n_rows": done.n_rows}
+        content: dict[str, object] = {"files": list(done.files), "n_rows": done.n_rows}
+        content |= {"replaces": list(done.replaces)} if done.replaces else {}
         write_atomic(folder / COMMITS / f"{done.name}.json", json.dumps(content, indent=1).encode() + b"\n")
 
     def slices(self, topic: str, partition: int | None = None) -> tuple[LakeSlice, ...]:
-        """Committed slices by partition and offset.
+        """Committed slices by partition and offset; none of a lake of files that is not complete.
 
         Raises
         ------
         LakeError
             When a commit file cannot be read, or slices overlap.
         """
-        found = [self._read(topic, path) for path in (self.topic_dir(topic) / COMMITS).glob("*.json")]
-        kept = [one for one in found if partition is None or one.partition == partition]
+        origin = self.origin()
+        if origin is not None and topic in origin.topics and not origin.is_complete:
+            return ()
+        found = self._committed(topic)
+        replaced = {name for one in found for name in one.replaces}
+        kept = [one for one in found if one.name not in replaced and partition in (None, one.partition)]
         kept.sort(key=lambda one: (one.partition, one.first))
         for before, after in pairwise(kept):
             if before.partition == after.partition and after.first <= before.last:
@@ -141,6 +160,21 @@ class Lake:
         found = [day_of(name[10:20]) for name in names]
         return (min(found), max(found)) if found else None
 
+    def remove_replaced(self, topic: str) -> None:
+        """Delete the commits that a later one replaces; nothing that counts changes."""
+        for name in {name for one in self._committed(topic) for name in one.replaces}:
+            (self.topic_dir(topic) / COMMITS / f"{name}.json").unlink(missing_ok=True)
+
+    def _committed(self, topic: str) -> list[LakeSlice]:
+        """All slices with a commit, also those that are replaced; a commit that goes meanwhile starts it anew."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                return [self._read(topic, path) for path in (self.topic_dir(topic) / COMMITS).glob("*.json")]
+            except _CommitGone:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        return []
+
     def _read(self, topic: str, path: Path) -> LakeSlice:
         match = _SLICE.fullmatch(path.stem)
         if match is None:
@@ -148,12 +182,24 @@ class Lake:
         try:
             content = json.loads(path.read_bytes())
             files, n_rows = tuple(content["files"]), int(content["n_rows"])
+            replaces = tuple(content.get("replaces", ()))
+        except FileNotFoundError as cause:
+            raise _CommitGone(path, "was there a moment ago") from cause
         except (OSError, ValueError, KeyError, TypeError) as cause:
             raise LakeError(path, f"cannot be read: {cause!r}") from cause
         for file in files:
             if not isinstance(file, str) or not _FILE.fullmatch(file):
                 raise LakeError(path, f"names {file!r}, which is no file of the lake")
-        return LakeSlice(topic, int(match[1]), int(match[2]), int(match[3]), files, n_rows)
+        done = LakeSlice(topic, int(match[1]), int(match[2]), int(match[3]), files, n_rows, replaces)
+        for name in replaces:
+            part = _SLICE.fullmatch(str(name))
+            if part is None or part[1] != match[1] or not done.first <= int(part[2]) <= int(part[3]) <= done.last:
+                raise LakeError(path, f"replaces {name!r}, which is no part of it")
+        return done
+
+
+class _CommitGone(LakeError):
+    """A commit was replaced and deleted while the commits were read."""
 
 
 def day_text(day: int) -> str:

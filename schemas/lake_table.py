@@ -1,10 +1,14 @@
-"""The columns of a lake file: an Arrow schema per topic, and batches to tables and back."""
+"""The columns of a lake file: an Arrow schema per topic, and batches to tables and back.
+
+A file is read as the workload declares its topic now: a field that came later is null, one that went is left out, an
+integer that became a number is widened.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +19,13 @@ from schemas.errors import LakeError
 from schemas.events import NO_TIME_MS, EventBatch
 from schemas.workload import EventTopic
 
+_TYPES: Final = {"number": pa.float64(), "integer": pa.int64(), "time": pa.int64(), "category": pa.string()}
+_DECLARED: Final = b"driftline_type"
+"""Key in a field's metadata: the type that the workload gave it, which tells a time from an integer."""
+
 
 def lake_schema(topic: EventTopic) -> pa.Schema:
     """The Arrow schema of a topic's files."""
-    types = {"number": pa.float64(), "integer": pa.int64(), "time": pa.int64(), "category": pa.string()}
     return pa.schema(
         [
             pa.field("partition", pa.int32(), nullable=False),
@@ -28,7 +35,7 @@ def lake_schema(topic: EventTopic) -> pa.Schema:
             pa.field("event_time_ms", pa.int64(), nullable=False),
             pa.field("known_time_ms", pa.int64(), nullable=False),
             pa.field("kind", pa.dictionary(pa.int16(), pa.string()), nullable=False),
-            *(pa.field(field.name, types[field.type]) for field in topic.fields),
+            *(pa.field(f.name, _TYPES[f.type], metadata={_DECLARED: f.type}) for f in topic.fields),
         ]
     )
 
@@ -89,20 +96,59 @@ def batch_of(topic: EventTopic, table: pa.Table) -> EventBatch:
 
 def read_lake(topic: EventTopic, files: Sequence[Path]) -> EventBatch:
     """The events of some lake files, sorted by known time."""
-    tables = []
-    for file in files:
-        try:
-            tables.append(pq.ParquetFile(file).read().cast(lake_schema(topic)))
-        except (OSError, pa.ArrowException, ValueError) as cause:
-            raise LakeError(file, f"cannot be read: {cause}") from cause
+    tables = [read_file(topic, file) for file in files]
     table = pa.concat_tables(tables).unify_dictionaries() if tables else lake_schema(topic).empty_table()
     return batch_of(topic, table).sort()
 
 
+def read_file(topic: EventTopic, file: Path, chosen: Any = None) -> pa.Table:
+    """A lake file as a table of `lake_schema`, however its topic was declared when it was written.
+
+    Parameters
+    ----------
+    chosen
+        Arrow booleans (n,): rows to keep; None keeps all.
+
+    Raises
+    ------
+    LakeError
+        When it cannot be read, is no file of the topic, or holds a field in a type that the declared one cannot hold.
+    """
+    try:
+        with pq.ParquetFile(file) as parquet:
+            table = parquet.read(use_threads=False)
+        table = table if chosen is None else table.filter(chosen)
+        schema = lake_schema(topic)
+        return pa.table([_column(table, field, file) for field in schema], schema=schema)
+    except (OSError, pa.ArrowException, ValueError) as cause:
+        raise LakeError(file, f"cannot be read: {cause}") from cause
+
+
+def _column(table: pa.Table, field: pa.Field, file: Path) -> Any:
+    """A column of a file as declared now."""
+    wanted = _declared(field)
+    if field.name not in table.column_names:
+        if wanted is None:
+            raise LakeError(file, f"has no column {field.name}, which every event has")
+        return pa.nulls(table.num_rows, field.type)
+    held = table.schema.field(field.name)
+    found = _declared(held) or wanted
+    widened = wanted == "number" and pa.types.is_integer(held.type) and found != "time"
+    if wanted is not None and not widened and (found != wanted or held.type != field.type):
+        name = found if found != wanted else str(held.type)
+        detail = f"field {field.name!r} is {name} in the lake and {wanted} in the workload now, which cannot hold it"
+        raise LakeError(file, f"{detail}; give the field another name")
+    return table[field.name].cast(field.type)
+
+
+def _declared(field: pa.Field) -> str | None:
+    """The type that a workload gave a value field; None for a field of every event, and in files of before."""
+    return (field.metadata or {}).get(_DECLARED, b"").decode() or None
+
+
 def _value_array(field_type: str, column: NDArray[Any] | None, n: int) -> pa.Array:
-    types = {"number": pa.float64(), "integer": pa.int64(), "time": pa.int64(), "category": pa.string()}
     if column is None:
-        return pa.nulls(n, types[field_type])
+        return pa.nulls(n, _TYPES[field_type])
     if field_type == "category":
         return pa.array(column, type=pa.string())
     numbers = np.array([np.nan if c is None else c for c in column], "f8") if column.dtype == object else column

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from schemas.source import Source, SourceEvent, Where
+from schemas.source import Source, SourceEvent, Where, factors_of
 from schemas.workload import EventTopic
+from schemas.workload_cleaning import CLEANING_KEYS, check_used, parse_cleaning
 from schemas.workload_entry import MISSING, Entry, suggest
+from schemas.workload_places import PLACE_KEYS, parse_place
 
-FORMATS: Final = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".log": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-}
-COMPRESSIONS: Final = (".gz", ".bz2", ".zst", ".xz")
+EPOCH_FORMATS: Final = ("epoch_s", "epoch_ms")
 _TESTS: Final = ("equals", "in", "prefix", "not_prefix", "not_null")
 
 
@@ -43,16 +36,18 @@ def parse_sources(root: Entry, topics: Sequence[EventTopic]) -> tuple[Source, ..
 
 def _source(entry: Entry, topics: Sequence[EventTopic]) -> Source:
     entry.only(
-        "name", "doc", "path", "format", "separator", "header", "columns", "customer_id", "event_time", "time_format",
-        "timezone", "known_time", "known_after", "event_id", "where", "event",
+        "name", "doc", "separator", "header", "columns", "customer_id", "event_time", "time_format", "timezone",
+        "timezone_column", "known_time", "known_after", "event_id", "where", "until", "event",
+        *PLACE_KEYS, *CLEANING_KEYS,
     )  # fmt: skip
-    source_format = _format(entry)
+    path, source_format, database = parse_place(entry)
     events = tuple(_event(event, topics) for event in entry.items("event"))
     if not events:
         entry.refuse(None, "yields nothing; declare at least one [[source.event]]")
+    event_id = entry.texts("event_id", ())
     source = Source(
         name=entry.name(),
-        path=entry.some_text("path"),
+        path=path,
         format=source_format,
         customer_id=entry.some_text("customer_id"),
         event_time=entry.some_text("event_time"),
@@ -60,24 +55,49 @@ def _source(entry: Entry, topics: Sequence[EventTopic]) -> Source:
         separator=_separator(entry),
         header=entry.flag("header", True),
         columns=entry.texts("columns", ()),
-        time_format=entry.some_text("time_format", None),
+        time_formats=_time_formats(entry),
         timezone=_timezone(entry),
+        timezone_column=entry.some_text("timezone_column", None),
         known_time=entry.some_text("known_time", None),
         known_after_ms=entry.duration("known_after", "0s", "0s", "365d"),
-        event_id=entry.texts("event_id", ()),
+        event_id=event_id,
         where=_wheres(entry),
+        until_ms=_until(entry),
+        cleaning=parse_cleaning(entry, _signed(events, topics), has_id=bool(event_id)),
+        database=database,
     )
     _check_columns(entry, source)
     return source
 
 
-def _format(entry: Entry) -> Any:
-    if entry.has("format"):
-        return entry.choice("format", ("csv", "jsonl", "parquet"))
-    suffixes = [s for s in PurePosixPath(entry.some_text("path")).suffixes if s not in COMPRESSIONS]
-    if not suffixes or suffixes[-1] not in FORMATS:
-        entry.refuse("path", f"= {entry.table['path']!r} does not say its format; add format = csv, jsonl or parquet")
-    return FORMATS[suffixes[-1]]
+def _signed(events: Sequence[SourceEvent], topics: Sequence[EventTopic]) -> list[str]:
+    """Number and integer fields that the events carry."""
+    types = {field.name: field.type for topic in topics for field in topic.fields}
+    named = dict.fromkeys(name for event in events for name, _ in event.values)
+    return [name for name in named if types[name] in ("number", "integer")]
+
+
+def _time_formats(entry: Entry) -> tuple[str, ...]:
+    """One format or a list of formats that are tried in turn."""
+    value = entry.table.get("time_format")
+    if value is None:
+        return ()
+    formats = entry.texts("time_format") if isinstance(value, list) else (str(entry.some_text("time_format")),)
+    if len(formats) > 1 and any(one in EPOCH_FORMATS for one in formats):
+        entry.refuse("time_format", f"= {list(formats)!r}: {' and '.join(EPOCH_FORMATS)} stand alone")
+    return formats
+
+
+def _until(entry: Entry) -> int | None:
+    """Midnight UTC of a day, as milliseconds."""
+    value = entry.table.get("until")
+    if value is None:
+        return None
+    try:
+        day = value if type(value) is date else date.fromisoformat(str(value))
+    except ValueError:
+        entry.refuse("until", f'= {value!r} is not a day; write one like "2025-04-01"')
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
 
 
 def _separator(entry: Entry) -> str:
@@ -99,6 +119,8 @@ def _timezone(entry: Entry) -> str:
 
 def _check_columns(entry: Entry, source: Source) -> None:
     """Names that do not exist can be told here only when the file gives the names."""
+    inner = {column for event in source.events for _, column in _event_columns(event)}
+    check_used(entry, source.cleaning, sorted({column for _, column in _used_columns(source)} | inner))
     if source.format != "csv":
         for key in ("separator", "header"):
             if entry.has(key):
@@ -107,10 +129,7 @@ def _check_columns(entry: Entry, source: Source) -> None:
         entry.refuse("header", "= false needs columns = [..], the names of the columns")
     if not source.columns:
         return
-    used = [("customer_id", source.customer_id), ("event_time", source.event_time)]
-    used += [("known_time", source.known_time)] if source.known_time else []
-    used += [("event_id", column) for column in source.event_id] + [("where", w.column) for w in source.where]
-    for key, column in used:
+    for key, column in _used_columns(source):
         if column not in source.columns:
             entry.refuse(key, f"= {column!r} is not one of the columns; {suggest(column, source.columns)}")
     for event, parsed in zip(entry.items("event"), source.events, strict=True):
@@ -119,10 +138,20 @@ def _check_columns(entry: Entry, source: Source) -> None:
                 event.refuse(key, f"= {column!r} is not one of the columns; {suggest(column, source.columns)}")
 
 
+def _used_columns(source: Source) -> list[tuple[str, str]]:
+    """(key, column) of what all events of a row share; a date instead of a time column is none."""
+    used = [("customer_id", source.customer_id)]
+    used += [] if source.is_snapshot else [("event_time", source.event_time)]
+    used += [("known_time", source.known_time)] if source.known_time else []
+    used += [("timezone_column", source.timezone_column)] if source.timezone_column else []
+    return used + [("event_id", column) for column in source.event_id] + [("where", w.column) for w in source.where]
+
+
 def _event_columns(event: SourceEvent) -> list[tuple[str, str]]:
     used = [(key, column) for key, column in (("kind_column", event.kind_column), ("time", event.time)) if column]
     used += [("where", w.column) for w in event.where]
-    return used + [("values", column) for _, column in event.values if isinstance(column, str)]
+    values = [value for _, value in event.values if isinstance(value, str)]
+    return used + [("values", column) for value in values for column in factors_of(value) if isinstance(column, str)]
 
 
 def _event(entry: Entry, topics: Sequence[EventTopic]) -> SourceEvent:
@@ -138,7 +167,7 @@ def _event(entry: Entry, topics: Sequence[EventTopic]) -> SourceEvent:
         kind=kind,
         kind_column=entry.some_text("kind_column", None),
         kinds=kinds,
-        other=entry.choice("other", ("error", "ignore"), "error"),
+        other=entry.choice("other", ("error", "ignore", "refuse"), "error"),
         time=entry.some_text("time", None),
         known=entry.choice("known", ("time", "row"), "time"),
         where=_wheres(entry),

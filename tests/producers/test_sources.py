@@ -333,7 +333,7 @@ def test_rows_that_cannot_be_read_are_counted_by_reason(tmp_path: Path) -> None:
         "bad pieces": 1,
     }
     assert count.refusals.examples["bad time"] == "'yesterday' in orders.csv, row 3"
-    assert (count.n_rows, count.n_events) == (8, 1)
+    assert (count.n_rows, count.n_events, count.imbalance) == (9, 1, 0)
 
 
 def test_broken_json_lines_are_counted(tmp_path: Path) -> None:

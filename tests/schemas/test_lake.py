@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from schemas.errors import LakeError
 from schemas.events import EventBatch
 from schemas.lake import Lake, LakeSlice, day_of, day_text
-from schemas.lake_table import batch_of, lake_schema, read_lake, table_of
-from schemas.workload import load_workload
+from schemas.lake_table import batch_of, lake_schema, read_file, read_lake, table_of
+from schemas.workload import EventTopic, load_workload
+from schemas.workload_parse import parse_workload
 
 BILLING = load_workload("subscription_churn").topic("billing")
 
@@ -137,4 +140,94 @@ def test_absent_value_columns_are_null() -> None:
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(b"nonsense")
     with pytest.raises(LakeError, match=r"x\.parquet: cannot be read"):
+        read_lake(BILLING, [tmp_path / "x.parquet"])
+
+
+# ---- a topic that is declared otherwise than when its files were written --------------------------------
+
+SHOP = """
+[workload]
+name = "shop"
+[topics.orders]
+kinds = { bought = "" }
+[topics.orders.fields]
+FIELDS
+[label]
+type = "inactivity"
+of = ["bought"]
+horizon = "30d"
+[[feature]]
+name = "recency"
+type = "recency"
+of = ["bought"]
+"""
+
+
+def orders(*fields: str) -> EventTopic:
+    return parse_workload(SHOP.replace("FIELDS", "\n".join(fields))).topic("orders")
+
+
+def lake_file(folder: Path, *fields: str, **values: Any) -> Path:
+    """A file of three orders, written by a workload with these fields."""
+    columns = {name: np.array(column) for name, column in values.items()}
+    ids, at = np.array(["a", "b", "c"], dtype=object), np.arange(3)
+    topic = orders(*fields)
+    table = table_of(topic, EventBatch("orders", ids, ids, at, at, np.zeros(3, np.int16), columns), 0, at)
+    pq.write_table(table, folder / "old.parquet")
+    return folder / "old.parquet"
+
+
+PIECES, AMOUNT, PAID = 'n = { type = "integer" }', 'eur = { type = "number" }', 'paid = { type = "time" }'
+
+
+def test_a_field_that_came_later_is_null_and_one_that_went_is_left_out(tmp_path: Path) -> None:
+    old = lake_file(tmp_path, PIECES, AMOUNT, n=[1, 2, 3], eur=[0.5, 1.5, 2.5])
+    batch = read_lake(orders(AMOUNT, PAID), [old])
+    assert batch.values.keys() == {"eur", "paid"}
+    assert batch.values["eur"].tolist() == [0.5, 1.5, 2.5]
+    assert np.isnan(batch.values["paid"]).all()
+
+
+def test_an_integer_that_became_a_number_is_widened(tmp_path: Path) -> None:
+    old = lake_file(tmp_path, PIECES, n=[1, np.nan, 3])
+    table = read_file(orders('n = { type = "number" }'), old)
+    assert table.schema == lake_schema(orders('n = { type = "number" }'))
+    assert table["n"].to_pylist() == [1.0, None, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("field", "column", "now", "says"),
+    [
+        (
+            'x = { type = "number" }',
+            [1.0, 2.0, 3.0],
+            "integer",
+            "'x' is number in the lake and integer in the workload",
+        ),
+        ('x = { type = "category", categories = ["a"] }', ["a", "b", "c"], "number", "'x' is category in the lake"),
+        ('x = { type = "integer" }', [1, 2, 3], "time", "'x' is integer in the lake and time in the workload"),
+        ('x = { type = "time" }', [1, 2, 3], "number", "'x' is time in the lake and number in the workload"),
+        ('x = { type = "time" }', [1, 2, 3], "integer", "'x' is time in the lake and integer in the workload"),
+    ],
+)
+def test_a_type_that_cannot_hold_what_is_there_is_refused(
+    field: str, column: list[Any], now: str, says: str, tmp_path: Path
+) -> None:
+    old = lake_file(tmp_path, field, x=np.array(column, dtype=object if "category" in field else float))
+    with pytest.raises(LakeError, match=says + ".*give the field another name") as caught:
+        read_lake(orders(f'x = {{ type = "{now}" }}'), [old])
+    assert str(old) in str(caught.value)
+
+
+def test_files_of_before_the_types_were_noted_are_read(tmp_path: Path) -> None:
+    old = lake_file(tmp_path, PIECES, PAID, n=[1, 2, 3], paid=[4, 5, 6])
+    bare = pq.read_table(old).replace_schema_metadata(None)
+    plain = pa.schema([pa.field(f.name, f.type, f.nullable) for f in bare.schema])
+    pq.write_table(bare.cast(plain), old)
+    assert read_lake(orders(PIECES, PAID), [old]).values["paid"].tolist() == [4.0, 5.0, 6.0]
+
+
+def test_a_file_without_the_columns_of_every_event_is_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"offset": [1]}), tmp_path / "x.parquet")
+    with pytest.raises(LakeError, match=r"x\.parquet: has no column partition, which every event has"):
         read_lake(BILLING, [tmp_path / "x.parquet"])
