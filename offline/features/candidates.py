@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from schemas.events import EventBatch
-from schemas.workload import WINDOWED_TYPES, WINDOWS_D, EventTopic, Feature, Workload
+from schemas.workload import WINDOWED_TYPES, WINDOWS_D, CalendarPart, EventTopic, Feature, FeatureType, Workload
 from schemas.workload_features import NUMBERS
 
 PAIRED_WINDOWS: Final = ((7, 30), (14, 60), (30, 90))
@@ -77,12 +77,13 @@ def _drafts(workload: Workload, there: Occurrences) -> Iterator[Feature]:
                 for kind in carriers:
                     yield from _of_values(kind, value.name)
             if carriers:
-                kind_of = "until" if value.type == "time" else "last"
+                kind_of: FeatureType = "until" if value.type == "time" else "last"
                 name = f"days_to_{value.name}" if value.type == "time" else f"last_{value.name}"
                 yield Feature(name, kind_of, of=tuple(carriers), field=value.name)
         yield from _of_pairs(kinds, there)
     yield Feature("tenure", "tenure")
-    for part in ("weekday", "day_of_month", "month"):
+    parts: tuple[CalendarPart, ...] = ("weekday", "day_of_month", "month")
+    for part in parts:
         yield Feature(part, "calendar", part=part)
 
 
@@ -96,8 +97,9 @@ def _of_events(name: str, of: tuple[str, ...]) -> Iterator[Feature]:
 
 
 def _of_values(kind: str, value: str) -> Iterator[Feature]:
-    for how in ("sum", "mean", "max"):
-        yield Feature(f"{kind}_{value}_{how}", how, of=(kind,), field=value, windows=WINDOWS_D)  # type: ignore[arg-type]
+    aggregates: tuple[FeatureType, ...] = ("sum", "mean", "max")
+    for how in aggregates:
+        yield Feature(f"{kind}_{value}_{how}", how, of=(kind,), field=value, windows=WINDOWS_D)
     for short, long in PAIRED_WINDOWS:
         yield Feature(f"{kind}_{value}_ratio_{short}_{long}", "ratio", of=(kind,), field=value, windows=(short, long))
         yield Feature(f"{kind}_{value}_trend_{short}_{long}", "trend", of=(kind,), field=value, windows=(short, long))

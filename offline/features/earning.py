@@ -74,7 +74,7 @@ def judge(
 ) -> Judged:
     """Margins on every judged row of a model of these columns that was fitted on the rows of its fold."""
     margins = [
-        fitted(training, fold, columns, n_threads, seed).margin(training.rows.X[np.ix_(fold.judge, columns)])
+        fitted(training, fold, columns, n_threads, seed).margin(training.rows.X[np.ix_(fold.judge, np.array(columns))])
         for fold in folds
     ]
     rows = [np.flatnonzero(fold.judge) for fold in folds]
@@ -87,7 +87,7 @@ def fitted(
     training: TrainingSet, fold: TimeFold, columns: Sequence[int], n_threads: int = 1, seed: int = 0
 ) -> BoostedTrees:
     """A model of these columns on the rows of a fold."""
-    X = training.rows.X[np.ix_(fold.fit, columns)]
+    X = training.rows.X[np.ix_(fold.fit, np.array(columns))]
     return BoostedTrees(n_threads, seed).fit(X, training.y[fold.fit], N_ROUNDS)
 
 

@@ -143,7 +143,7 @@ def _suffered(training: TrainingSet, fold: TimeFold, model: BoostedTrees, column
     for _ in range(N_SHUFFLES):
         order = np.lexsort((rng.random(len(y)), day))
         mixed = X.copy()
-        mixed[np.ix_(np.argsort(day, kind="stable"), columns)] = X[np.ix_(order, columns)]
+        mixed[np.ix_(np.argsort(day, kind="stable"), np.array(columns))] = X[np.ix_(order, np.array(columns))]
         worse += Judged(y, np.zeros(len(y), np.int64), model.margin(mixed)).loss - plain
     return worse / N_SHUFFLES
 

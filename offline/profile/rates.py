@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from offline.bootstrap import LEVEL, weights_by_customer
+from offline.bootstrap import LEVEL, Resampled
 from offline.metrics import Floats
 
 Int64s = NDArray[np.int64]
@@ -62,7 +62,7 @@ def many_rates(
     """
     counts = [_by_customer(groups[:, j], len(ways), y, customer) for j, ways in enumerate(names)]
     drawn: list[list[Floats]] = [[] for _ in names]
-    for weight in _in_blocks(weights_by_customer(np.arange(int(customer.max(initial=-1)) + 1), N_REPLICATES)):
+    for weight in _in_blocks(Resampled(np.arange(int(customer.max(initial=-1)) + 1), N_REPLICATES).weights()):
         for way, (n, n_positive) in enumerate(counts):
             drawn[way].append(_share(weight @ n_positive, weight @ n))
     return tuple(_rates(ways, *counts[j], np.vstack(drawn[j])) for j, ways in enumerate(names))

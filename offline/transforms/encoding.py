@@ -58,7 +58,7 @@ class Encoding:
             return np.where(np.isnan(code), MISSING_CODE, code)[:, None]
         if self.encoder == "one_hot":
             return np.asarray(code[:, None] == codes[None, :], dtype=np.float64)
-        return np.r_[np.array(self.means[j]), self.overall][_places(code, codes)][:, None]
+        return np.asarray(np.r_[np.array(self.means[j]), self.overall][_places(code, codes)][:, None])
 
 
 def fit_encoding(
