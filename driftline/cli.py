@@ -41,7 +41,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "lake": Entry("offline.lake_cli:lake", "Look at the lake and make its files fewer."),
     "profile": Entry("offline.profile_cli:profile", "Explore the history: features, churn, leak suspects (HTML)."),
     "features": Entry(
-        "offline.features_cli:features", "Suggest features that earn their place, or drop those that do not."
+        "offline.features_cli:features", "Suggest features that earn their place; find idle ones."
     ),
     "tune": Entry("offline.tune_cli:tune", "Search for better parameters on folds in time."),
     "train": Entry("offline.cli:train", "Train a model on the lake."),
