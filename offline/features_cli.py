@@ -58,7 +58,8 @@ def suggest(name: str | None, until: str | None, target: Path | None, seed: int,
     if target is not None and entries:
         write_atomic(target, text_with(workload.text, entries).encode())
     if as_json:
-        _print_json(found.as_json() | {"toml": "\n\n".join(entries), "written": str(target) if entries else None})
+        written = str(target) if target is not None and entries else None
+        _print_json(found.as_json() | {"toml": "\n\n".join(entries), "written": written})
         return
     click.echo("\n".join(suggestion_lines(found)))
     if target is not None and entries:

@@ -64,7 +64,7 @@ def rates_of_groups(parts: Sequence[tuple[str, Sequence[Rate]]], overall: float)
 def feature_panel(portrait: Portrait, values: Floats, y: Floats, overall: float) -> str:
     """A feature three times: histogram and box plot by outcome, and churn rate by decile."""
     figure, axes = create_figure(1, 3, width=8.6, height=2.1)
-    figure.set_layout_engine("none")  # a page has dozens of these; fitting each takes longer than drawing it
+    figure.set_layout_engine(None)  # a page has dozens of these; fitting each takes longer than drawing it
     figure.subplots_adjust(left=0.06, right=0.995, top=0.96, bottom=0.14, wspace=0.24)
     histogram, box, rates = axes[0]
     if portrait.column.is_categorical:

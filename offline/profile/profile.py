@@ -26,8 +26,8 @@ from schemas.events import EventBatch
 from schemas.lake import Lake
 from schemas.workload import Workload
 
-ANALYSED_ROWS = 60_000
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+ANALYSED_ROWS = 40_000
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 TENURE_EDGES = (0, 14, 30, 60, 90, 180, 365, 730)
 
 
@@ -40,7 +40,9 @@ class Profile:
     rows, analysed
         All rows, and those of the customers that portraits and correlations were taken of.
     by_cutoff, by_weekday, by_tenure
-        Churn rates of all rows.
+        Churn rates of all rows; tenure in days.
+    halves
+        Churn rates of the earlier and the later half of the cut-offs.
     """
 
     workload: Workload
@@ -52,6 +54,7 @@ class Profile:
     by_cutoff: tuple[Rate, ...]
     by_weekday: tuple[Rate, ...]
     by_tenure: tuple[Rate, ...]
+    halves: tuple[Rate, ...]
     overall: Rate
     suspects: tuple[Suspect, ...]
 
@@ -151,6 +154,7 @@ def profile_history(
         by_cutoff=_by_cutoff(rows),
         by_weekday=_by_weekday(rows),
         by_tenure=_by_tenure(rows),
+        halves=_halves(rows),
         overall=rates_of(np.zeros(len(rows), np.int64), ["all"], rows.y, rows.customer)[0],
         suspects=tuple(suspects),
     )
@@ -159,6 +163,11 @@ def profile_history(
 def _by_cutoff(rows: Snapshots) -> tuple[Rate, ...]:
     days = np.array(rows.cutoff_days, np.int64)
     return rates_of(np.searchsorted(days, rows.day), [date_text(d) for d in days.tolist()], rows.y, rows.customer)
+
+
+def _halves(rows: Snapshots) -> tuple[Rate, ...]:
+    middle = rows.cutoff_days[len(rows.cutoff_days) // 2]
+    return rates_of((rows.day >= middle).astype(np.int64), ["earlier", "later"], rows.y, rows.customer)
 
 
 def _by_weekday(rows: Snapshots) -> tuple[Rate, ...]:
@@ -171,5 +180,5 @@ def _by_weekday(rows: Snapshots) -> tuple[Rate, ...]:
 def _by_tenure(rows: Snapshots) -> tuple[Rate, ...]:
     band = np.searchsorted(np.array(TENURE_EDGES[1:]), np.nan_to_num(rows.tenure_days), side="right")
     there = np.unique(band)
-    names = [f"{low} to {high} days" for low, high in pairwise(TENURE_EDGES)] + [f"over {TENURE_EDGES[-1]} days"]
+    names = [f"{low}-{high}" for low, high in pairwise(TENURE_EDGES)] + [f"{TENURE_EDGES[-1]}+"]
     return rates_of(np.searchsorted(there, band), [names[i] for i in there.tolist()], rows.y, rows.customer)

@@ -10,7 +10,7 @@ from offline.profile import drawing
 from offline.profile.census import FieldCount
 from offline.profile.portraits import Portrait
 from offline.profile.profile import Profile
-from offline.profile.summary import percent, ranked, sentences
+from offline.profile.summary import WHAT, percent, ranked, sentences
 from schemas.durations import DAY_MS
 
 MAX_PANELS = 60
@@ -92,11 +92,12 @@ def _label(page: Page, profile: Profile) -> None:
     page.heading("Churn")
     label = profile.workload.label
     page.text(
-        f"Label: {label.type} of {', '.join(label.of)} within {profile.horizon_days} days. Rows are live, eligible "
-        "customers at a cut-off, with what was known then; intervals (95 %) resample customers."
+        f"Do they {WHAT[label.type]} within {profile.horizon_days} days (label {label.type}, kinds "
+        f"{', '.join(label.of)})? Rows are live, eligible customers at a cut-off, with what was known then; intervals "
+        "(95 %) resample customers."
     )
     page.plot(drawing.rate_over_time(profile.by_cutoff, profile.rows.cutoff_days), "Churn rate and rows by cut-off.")
-    parts = [("by weekday of the cut-off", profile.by_weekday), ("by tenure at the cut-off", profile.by_tenure)]
+    parts = [("by weekday of the cut-off", profile.by_weekday), ("by tenure at the cut-off, days", profile.by_tenure)]
     page.plot(drawing.rates_of_groups(parts, profile.overall.value), "Churn in %; the dashed line is that of all rows.")
 
 
@@ -104,24 +105,19 @@ def _features(page: Page, profile: Profile) -> None:
     page.heading("Features")
     page.text(
         "AUC of each feature alone, among customers of the same cut-off: above 0.5 when leavers have the larger "
-        "values. By bins: of the churn rate of the value's bin, whatever the shape, missing values included."
+        "values. By bins: of the churn rate of the value's bin, whatever the shape, missing values included; earlier: "
+        "the same of the feature so many days before the cut-off."
     )
-    names = ("feature", "type", "unit", "missing", "mean, left", "mean, stayed", "AUC", "low", "high", "AUC by bins")
     shifts = sorted(profile.rows.earlier)
+    names = ("feature", "type", "missing", "mean, left", "mean, stayed", "AUC (95 %)", "by bins")
     columns = (*names, *(f"{days} d earlier" for days in shifts))
     page.table(columns, [_feature_row(p, shifts) for p in ranked(profile.portraits)], "Strongest first")
 
 
 def _feature_row(p: Portrait, shifts: list[int]) -> tuple[str | int | float | None, ...]:
-    numbers = (p.mean_left, p.mean_stayed, p.auc.value, p.auc.low, p.auc.high, p.binned_auc)
-    return (
-        p.name,
-        p.column.type,
-        p.column.unit,
-        percent(p.missing_share),
-        *numbers,
-        *(p.earlier_auc[days][1] for days in shifts),
-    )
+    auc = f"{p.auc.value:.3f} ({p.auc.low:.3f}-{p.auc.high:.3f})" if np.isfinite(p.auc.value) else None
+    head = (p.name, p.column.type, percent(p.missing_share), p.mean_left, p.mean_stayed, auc, p.binned_auc)
+    return (*head, *(p.earlier_auc[days][1] for days in shifts))
 
 
 def _panels(page: Page, profile: Profile) -> None:

@@ -11,6 +11,7 @@ from offline.profile.rates import Rate
 
 MOSTLY_MISSING = 0.5
 N_NAMED = 5
+WHAT = {"cancel": "cancel", "lapse": "lapse", "inactivity": "fall silent"}
 
 
 def sentences(profile: Profile) -> list[str]:
@@ -47,25 +48,21 @@ def _events(profile: Profile) -> str:
 
 def _rows(profile: Profile) -> str:
     rows, label = profile.rows, profile.workload.label
-    what = {"cancel": "cancel", "lapse": "lapse", "inactivity": "fall silent"}[label.type]
+    what = WHAT[label.type]
     text = (
         f"{len(rows):,} rows of live customers at {len(rows.cutoff_days)} cut-offs; {rate_text(profile.overall)} "
         f"{what} within {profile.horizon_days} days."
     )
-    return text + (f" {rows.n_unlabelled:,} rows without a label are left out." if rows.n_unlabelled else "")
+    return text + (f" Rows without a label, left out: {rows.n_unlabelled:,}." if rows.n_unlabelled else "")
 
 
 def _over_time(profile: Profile) -> str:
-    rates = profile.by_cutoff
-    low, high = min(rates, key=lambda rate: rate.value), max(rates, key=lambda rate: rate.value)
-    if len(rates) < 2:
+    if len(profile.by_cutoff) < 2:
         return "There is one cut-off, so nothing can be said about change over time."
-    apart = low.high < high.low
-    text = (
-        f"Over the cut-offs the churn rate lies between {percent(low.value)} ({low.name}) "
-        f"and {percent(high.value)} ({high.name})"
-    )
-    return text + (": it is not the same at all times." if apart else ", which chance alone could do.")
+    before, after = profile.halves
+    apart = before.high < after.low or after.high < before.low
+    text = f"Churn was {rate_text(before)} at the earlier half of the cut-offs and {rate_text(after)} at the later half"
+    return text + (": it has changed." if apart else ": no change that chance could not make.")
 
 
 def _strongest(profile: Profile) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,9 @@ def test_no_window_that_is_there_is_proposed_again(workload: Workload) -> None:
     exports = next(f for f in found if f.type == "count" and f.of == ("export",))
     assert exports.windows == tuple(days for days in WINDOWS_D if days not in (7, 30))
     assert not any(f.type == "tenure" for f in found)
-    assert not any(f.type == "ratio" and f.of == ("session",) and f.windows == (7, 30) for f in found)
+    ratios = [(f.windows, f.field) for f in found if f.type == "ratio" and f.of == ("session",)]
+    assert ((7, 30), None) not in ratios
+    assert {((7, 30), "minutes"), ((14, 60), None)} <= set(ratios)
 
 
 def test_every_kind_of_feature_is_proposed(workload: Workload) -> None:
@@ -49,7 +52,14 @@ def test_every_kind_of_feature_is_proposed(workload: Workload) -> None:
     assert {f.type for f in found} >= {
         "count", "sum", "mean", "max", "distinct_days", "ratio", "trend", "recency", "last", "delay", "open",
     }  # fmt: skip
-    assert {f.type for f in candidates(named_workload("lapse"), everything(named_workload("lapse")))} >= {"until"}
+
+
+def test_a_date_gives_the_days_until_it(workload: Workload) -> None:
+    lapse = named_workload("lapse")
+    assert not any(f.type == "until" for f in candidates(lapse, everything(lapse)))  # it has one
+    without = replace(lapse, features=tuple(f for f in lapse.features if f.type != "until"))
+    (until,) = [f for f in candidates(without, everything(without)) if f.type == "until"]
+    assert (until.of, until.field) == (("period_paid", "refunded"), "paid_until")
 
 
 def test_kinds_without_events_and_ends_are_left_out(workload: Workload, company: Any) -> None:
