@@ -24,6 +24,7 @@ from offline.training_set import Bools, TrainingSet
 SHARES: Final = (0.1, 0.25, 0.5, 1.0)
 N_DRAWS: Final = 3
 HARDLY: Final = 0.005
+SMALL: Final = 0.02
 CURVED: Final[tuple[Metric, ...]] = ("roc_auc", "log_loss")
 
 
@@ -165,4 +166,6 @@ def more_customers(points: list[Point]) -> str:
         return f"{brought}: more customers help; a doubling seldom brings more than the one before"
     if gain.high < 0.0:
         return f"{brought}: more customers did not help"
-    return f"{brought}, which may be chance: more customers of this kind are not what is missing most"
+    if gain.high < SMALL:
+        return f"{brought}, which may be chance: a doubling would bring little"
+    return f"{brought}, which may be chance: these test rows cannot tell whether more customers would help"

@@ -44,17 +44,27 @@ def ladder_page(ladder: Ladder, title: str, lead: str) -> Page:
 def _tables(page: Page, found: dict[str, Any]) -> None:
     page.heading("Steps")
     for kind, size in found["rows"].items():
-        head = ["step", *(label for _, label in METRICS), "AUC over the step below", "AUC over the rule", "fit s"]
         caption = f"{kind} rows: {size['n']:,} of {size['n_customers']:,} customers, {size['n_positive']:,} churned"
-        page.table(head, [_row(step, kind) for step in found["steps"]], caption)
+        page.table(["step", *(label for _, label in METRICS), "fit s"], _metric_rows(found["steps"], kind), caption)
+    page.heading("Gains")
+    for kind in found["rows"]:
+        head = [f"{metric} over {other}" for other in ("step below", "rule") for metric in ("AUC", "log loss")]
+        page.table(["step", *head], _gain_rows(found["steps"][1:], kind), f"{kind} rows; above 0 is better")
 
 
-def _row(step: dict[str, Any], kind: str) -> list[Cell]:
-    row = step["rows"][kind]
-    metrics = [_kept(span(row[metric])) for metric, _ in METRICS]
-    gains = [_kept(gain_text(row, which)) for which in ("gain_over_below", "gain_over_rule")]
-    seconds = None if step["fit_s"] is None else round(step["fit_s"], 2)
-    return [step["title"], *metrics, *gains, seconds]
+def _metric_rows(steps: list[dict[str, Any]], kind: str) -> list[list[Cell]]:
+    return [
+        [step["title"], *(_kept(span(step["rows"][kind][metric])) for metric, _ in METRICS), step["fit_s"]]
+        for step in steps
+    ]
+
+
+def _gain_rows(steps: list[dict[str, Any]], kind: str) -> list[list[Cell]]:
+    pairs = [(which, metric) for which in ("gain_over_below", "gain_over_rule") for metric in ("roc_auc", "log_loss")]
+    return [
+        [step["title"], *(_kept(gain_text(step["rows"][kind], which, metric)) for which, metric in pairs)]
+        for step in steps
+    ]
 
 
 def _curve(page: Page, curve: dict[str, Any] | None) -> None:

@@ -62,9 +62,9 @@ def table_lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]
     ]
 
 
-def gain_text(row: dict[str, Any], which: str) -> str:
-    """A gain in AUC with its interval; a dash where there is nothing to compare with."""
-    return span(row[which]["roc_auc"], signed=True) if which in row else "-"
+def gain_text(row: dict[str, Any], which: str, metric: str = "roc_auc") -> str:
+    """A gain with its interval; a dash where there is nothing to compare with."""
+    return span(row[which][metric], signed=True) if which in row else "-"
 
 
 def _size_text(kind: str, size: dict[str, Any]) -> str:

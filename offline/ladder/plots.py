@@ -124,13 +124,14 @@ def _rates(y: Floats, score: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _bins(y: Floats, probability: Floats) -> tuple[Floats, Floats]:
-    """(mean probability, share of positives) of bins of equally many rows; equal probabilities share a bin."""
-    edges = np.unique(np.quantile(probability, np.linspace(0.0, 1.0, N_BINS + 1)[1:-1]))
-    code = np.searchsorted(edges, probability, side="right")
-    n = np.bincount(code, minlength=len(edges) + 1)
+    """(mean probability, share of positives) of bins of about equally many rows; equal probabilities share a bin."""
+    _, place, n_equal = np.unique(probability, return_inverse=True, return_counts=True)
+    middle = np.cumsum(n_equal) - n_equal / 2.0
+    code = (middle * N_BINS / len(y)).astype(np.int64)[place]
+    n = np.bincount(code, minlength=N_BINS)
     filled = n > 0
-    mean = np.bincount(code, probability, len(edges) + 1)[filled] / n[filled]
-    return mean, np.bincount(code, y, len(edges) + 1)[filled] / n[filled]
+    mean = np.bincount(code, probability, N_BINS)[filled] / n[filled]
+    return mean, np.bincount(code, y, N_BINS)[filled] / n[filled]
 
 
 def _label(axis: Any, x: str, y: str) -> None:

@@ -41,3 +41,5 @@ def test_bins_of_a_calibration_curve_keep_the_means() -> None:
     assert np.isclose(mean.mean(), probability.mean())
     assert np.isclose(share.mean(), y.mean())
     assert np.allclose(_bins(y, np.full(800, 0.3))[0], [0.3])
+    for few in (0.1, 0.9):  # one value nearly everywhere leaves the others a bin of their own
+        assert np.allclose(_bins(y, np.where(np.arange(800) < 80, few, 0.5))[0], sorted([few, 0.5]))
