@@ -57,10 +57,11 @@ def value(
     if as_json:
         _print_json(found)
     else:
-        click.echo("\n".join(_lines(found)))
+        click.echo("\n".join(value_lines(found)))
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
+def value_lines(found: dict[str, Any]) -> list[str]:
+    """What a terminal shows of a judgement."""
     target, test, split = found["target"], found["test"], found["split"]
     unit = "" if target["unit"] == "1" else f", in {target['unit']}"
     asked = f"{target['says']} within {target['horizon_days']} days{unit}"

@@ -35,7 +35,7 @@ def test_tune_then_train_by_its_parameters(
     workload: Workload, company: Any, fill: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DRIFTLINE_HOME", str(tmp_path))
-    fill(Lake(tmp_path / "lake"), workload, company(workload, n_days=220))
+    fill(Lake(tmp_path / "lake"), workload, company(workload, n_customers=200, n_days=220))
     runner, data = CliRunner(), ["--event-rows", "1000", "--until", "2024-07-10"]
     common = ["--method", "random", "--folds", "2", *data]
     first = runner.invoke(tune, ["--trials", "2", "--html", *common], catch_exceptions=False)

@@ -17,6 +17,7 @@ from offline.errors import OfflineError
 from offline.folds import time_folds
 from offline.metrics import log_loss
 from offline.models import MAX_ROUNDS, PARAMS, PATIENCE
+from offline.packaging import core_files
 from offline.train import Recipe, recipe_of, train
 from offline.training_run import TrainingOptions, read_training_set, train_version
 from offline.training_set import TrainingSet
@@ -40,7 +41,7 @@ HORIZON = 30
 @pytest.fixture(scope="module")
 def home(workload: Workload, company: Any, fill: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = Settings(home=tmp_path_factory.mktemp("tuning"))
-    fill(Lake(settings.lake_dir), workload, company(workload, n_days=240))
+    fill(Lake(settings.lake_dir), workload, company(workload, n_customers=250, n_days=240))
     return settings
 
 
@@ -106,15 +107,15 @@ def test_a_resumed_study_ends_as_one_run_in_one_go(
     home: Settings, workload: Workload, training: TrainingSet, tmp_path: Path
 ) -> None:
     apart = Settings(home=tmp_path)  # no lake there: the study needs the training set alone
-    whole = run(apart, workload, training, 12)
+    whole = run(apart, workload, training, 7)
     journal = tmp_path / "tuning" / workload.name / whole.study.name / "journal.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(lines[:6]) + lines[6][:30])  # the crash came in the middle of trial 5
-    again = run(apart, workload, training, 12)
+    again = run(apart, workload, training, 7)
     assert told(again) == told(whole)
-    more = run(apart, workload, training, 13)
-    assert more.result.trials[:12] == whole.result.trials
-    assert told(run(apart, workload, training, 13, fresh=True)) == told(more)
+    more = run(apart, workload, training, 12)
+    assert more.result.trials[:7] == whole.result.trials
+    assert told(run(apart, workload, training, 12, fresh=True)) == told(more)
 
 
 def test_an_interrupted_study_keeps_what_was_done(
@@ -148,7 +149,7 @@ def test_an_interruption_before_the_first_trial_keeps_nothing(
 def test_the_result_says_what_it_was_made_of_and_the_page_shows_it(
     home: Settings, workload: Workload, training: TrainingSet, tmp_path: Path
 ) -> None:
-    done = run(home, workload, training, 6, method="grid", over=("max_depth", "subsample"), metric="roc_auc")
+    done = run(home, workload, training, 5, method="grid", over=("max_depth", "subsample"), metric="roc_auc")
     content = json.loads(done.study.result_path.read_bytes())
     inputs = content["inputs"]
     assert (inputs["workload_hash"], inputs["seed"], inputs["n_folds"]) == (workload.hash, 0, 2)
@@ -163,32 +164,31 @@ def test_the_result_says_what_it_was_made_of_and_the_page_shows_it(
     assert page.count("<svg") == 2
 
 
-def test_tuned_parameters_reach_the_model_and_the_record(
-    home: Settings, workload: Workload, training: TrainingSet
-) -> None:
-    done = run(home, workload, training, 3, method="random")
+def test_the_latest_study_is_what_a_training_takes(home: Settings, workload: Workload, training: TrainingSet) -> None:
+    done = run(home, workload, training, 2, method="random")
     tuned = load_params(home, workload, "latest")
     assert tuned == load_params(home, workload, str(done.study.result_path))
-    plain = train_version(home, workload, DATA)
-    bundle = train_version(home, workload, TrainingOptions(n_event_rows=2_000, params=tuned))
-    own = bundle.json("evaluation.json")["training"]
-    assert own["params"] == tuned.as_json()
-    assert own["params"]["max_depth"] == done.result.best.params["max_depth"]
-    assert own["params"]["origin"] == done.result.name
-    assert not any("flatters" in note for note in own["notes"])
-    booster = xgb.Booster(model_file=bytearray(bundle.files["model.ubj"]))
-    assert 0 < max(tree.count("\t") for tree in booster.get_dump()) <= 2 ** (own["params"]["max_depth"] + 1)
-    assert "params" not in plain.json("evaluation.json")["training"]
-    # the defaults said aloud are the defaults
-    said = train_version(home, workload, TrainingOptions(n_event_rows=2_000, params=training_params({}, HORIZON)))
-    assert said.manifest.bundle_id == plain.manifest.bundle_id != bundle.manifest.bundle_id
+    assert tuned.booster.items() >= {("max_depth", done.result.best.params["max_depth"])}
+    assert tuned.origin == done.result.name
+    assert tuned.labels_until_day is not None
+    assert tuned.labels_until_day <= training.cutoffs.test.first_day
 
 
-def test_parameters_chosen_by_labels_of_the_test_block_are_told(home: Settings, workload: Workload) -> None:
-    seen = training_params({}, HORIZON, "a study", labels_until_day=19_700 + 230)
+def test_parameters_reach_the_trees_and_the_defaults_said_aloud_change_nothing(training: TrainingSet) -> None:
+    plain, said = train(training), train(training, params=training_params({}, HORIZON))
+    assert core_files(training, plain) == core_files(training, said)
+    flat = train(training, params=training_params({"max_depth": 2}, HORIZON)).trees
+    depths = [line.count("\t") for tree in flat.booster.get_dump() for line in tree.splitlines()]
+    assert max(depths) == 2
+
+
+def test_parameters_are_recorded_and_so_is_that_they_knew_the_test_block(home: Settings, workload: Workload) -> None:
+    seen = training_params({"gamma": 1.0}, HORIZON, "a study", labels_until_day=19_700 + 230)
     bundle = train_version(home, workload, TrainingOptions(n_event_rows=0, params=seen))
-    notes = bundle.json("evaluation.json")["training"]["notes"]
-    assert "the parameters (a study) were chosen by labels up to 2024-07-26" in notes[-1]
+    own = bundle.json("evaluation.json")["training"]
+    assert own["params"] == seen.as_json()
+    assert (own["params"]["gamma"], own["params"]["half_life_days"], own["params"]["origin"]) == (1.0, None, "a study")
+    assert "the parameters (a study) were chosen by labels up to 2024-07-26" in own["notes"][-1]
     assert "flatters" in bundle.files["card.md"].decode()
 
 
