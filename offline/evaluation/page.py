@@ -162,7 +162,7 @@ def _slices(page: Page, slices: dict[str, Any]) -> None:
         [
             [_unbroken(f"{row['slicing']}: {row['name']}"), row["n"], row["n_positive"],
              _cell(row, "roc_auc"), _value(row, "score"), _value(row, "base_rate"), _value(row, "alert_rate"),
-             _cell(row, "recall"), _value(row, "precision")]
+             _value(row, "recall"), _value(row, "precision")]
             for row in slices["slices"]
         ],
     )  # fmt: skip
@@ -180,10 +180,10 @@ def _fairness(page: Page, fairness: dict[str, Any]) -> None:
         if any(not row["is_small"] for row in table["groups"]):
             page.plot(figures.fairness_figure(name, table), f"Groups by {name}. Dotted: {table['reference']}.")
         page.table(
-            [name, "rows", "customers", "left", "score", "base rate", "alert rate", "ratio", "recall", "precision",
+            [name, "rows", "left", "score", "base rate", "alert rate", "ratio", "recall", "precision",
              "stayers flagged"],
             [
-                [row["name"], row["n"], row["n_customers"], row["n_positive"], _value(row, "score"),
+                [row["name"], row["n"], row["n_positive"], _value(row, "score"),
                  _value(row, "base_rate"), _cell(row, "alert_rate"), _value(row, "alert_rate_ratio"),
                  _cell(row, "recall"), _value(row, "precision"), _value(row, "false_positive_rate")]
                 for row in table["groups"]
