@@ -35,7 +35,7 @@ def runs(command: str | None, last: int, as_json: bool) -> None:
 def _line(run: dict[str, Any]) -> str:
     said = run["options"].items()
     options = " ".join(f"{name}={value}" for name, value in said if value not in (None, "", [], False))
-    results = " ".join(f"{name}={value}" for name, value in run["results"].items())
+    results = " ".join(f"{name}={str(value)[:20]}" for name, value in run["results"].items())
     end = results or f"{len(run['outputs'])} files"
     if run["exit"]["code"]:
         end = f"exit {run['exit']['code']}: {run['exit']['error']}"

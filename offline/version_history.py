@@ -59,6 +59,7 @@ class VersionStory:
         if auc is not None and auc["low"] is not None:
             told += f" ({auc['low']:.3f} to {auc['high']:.3f})"
         signed = f", signed by {facts['signed_by'][:16]}" if facts["signed_by"] else ""
+        signed += f", the bundle of {facts['same_as']}" if facts["same_as"] else ""
         return f"trained {facts['trained']}, AUC {told}, {'skill' if facts['skill'] else 'no skill'}{signed}"
 
 
@@ -81,7 +82,7 @@ def tell_history(
         replaced.setdefault(record["version"], []).append(told)
         before = record["version"]
     versions = [*registry.versions(), *(v for v in replaced if v not in registry.versions())]
-    return [_story(registry, version, replaced.get(version, ())) for version in versions], is_from_topic
+    return _stories(registry, versions, replaced), is_from_topic
 
 
 def _releases(
@@ -99,13 +100,21 @@ def _releases(
     return [record | {"forced": forced.get(record["event_id"], ())} for record in records], True
 
 
-def _story(registry: Registry, version: str, releases: Sequence[Mapping[str, Any]]) -> VersionStory:
-    aliases = tuple(name for name in ALIASES if registry.alias(name) == version)
-    try:
-        facts = _facts(registry.load(version))
-    except (BundleError, OfflineError) as error:
-        return VersionStory(version, aliases, str(error), releases=releases)
-    return VersionStory(version, aliases, None, facts, releases)
+def _stories(
+    registry: Registry, versions: Sequence[str], releases: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> list[VersionStory]:
+    stories, first_of = [], dict[str, str]()
+    for version in versions:
+        aliases, own = tuple(name for name in ALIASES if registry.alias(name) == version), releases.get(version, ())
+        try:
+            bundle = registry.load(version)
+        except (BundleError, OfflineError) as error:
+            stories.append(VersionStory(version, aliases, str(error), releases=own))
+            continue
+        first = first_of.setdefault(bundle.manifest.bundle_id, version)
+        facts = {**_facts(bundle), "same_as": None if first == version else first}
+        stories.append(VersionStory(version, aliases, None, facts, own))
+    return stories
 
 
 def _facts(bundle: Bundle) -> dict[str, Any]:

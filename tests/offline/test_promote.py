@@ -26,14 +26,16 @@ from offline.release import past_releases
 from offline.training_run import TrainingOptions, train_version
 from offline.training_set import Span, build_training_set
 from offline.version_history import tell_history
+from schemas.bundle import REQUIRED_FILES, write_bundle
 from schemas.lake import Lake
 from schemas.settings import Settings
-from schemas.signatures import create_signer, load_signer
+from schemas.signatures import Signer, create_signer, load_signer
 from schemas.topic_admin import create_topics
 from schemas.workload import Workload
 from schemas.workload_parse import parse_workload
 
 Run = Callable[..., Result]
+INTERVAL = {"value": 0.8, "low": 0.7, "high": 0.9}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def home(grown: Settings, settings: Settings, workload: Workload) -> Settings:
 
 
 @pytest.fixture
-def run(home: Settings, grown: Settings, settings_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(grown: Settings, settings_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command line of an installation that takes signed bundles only."""
     for name, value in (settings_env | {"DRIFTLINE_TRUSTED_KEYS": str(grown.keys_dir / "signing.pub")}).items():
         monkeypatch.setenv(name, value)
@@ -67,15 +69,15 @@ def run(home: Settings, grown: Settings, settings_env: dict[str, str], monkeypat
     return lambda *arguments: CliRunner().invoke(cli, list(arguments))
 
 
-def judged(monkeypatch: pytest.MonkeyPatch, version: str, bundle_id: str, **is_open: bool) -> None:
+def judged(monkeypatch: pytest.MonkeyPatch, version: str, **is_open: bool) -> None:
     """Make the judges say this of the next version."""
     gates = tuple(Gate(name, found, "as told") for name, found in is_open.items())
-    found = Judgement(version, bundle_id, "rule", gates)
+    found = Judgement(version, "0" * 64, "rule", gates)
     monkeypatch.setattr("offline.promote.judge_version", lambda *_, **__: found)
 
 
 def test_a_version_is_judged_at_every_gate_beside_the_rule(run: Run, home: Settings, workload: Workload) -> None:
-    tried = run("promote", "v0001", "--dry-run", "--json", "--budget-us", "0.01")
+    tried = run("promote", "v0002", "--dry-run", "--json", "--budget-us", "0.01")
     assert tried.exit_code == 1
     found = json.loads(tried.stdout)
     assert found["champion"] == "rule"
@@ -83,44 +85,63 @@ def test_a_version_is_judged_at_every_gate_beside_the_rule(run: Run, home: Setti
     assert list(gates) == ["workload", "skill", "better", "calibrated", "slices", "features", "latency", "onnx"]
     assert (found["released"], past_releases(home, workload)) == (None, [])
     assert [name for name, gate in gates.items() if gate["is_open"] is False] == found["failed"]
-    for name in ("workload", "skill", "better", "features", "onnx"):
+    skill = Registry.of(home, workload.name).load("v0002").json("evaluation.json")["skill"]
+    assert (gates["skill"]["is_open"], gates["skill"]["figure"]) == (skill["claimed"], skill["text"])
+    for name in ("workload", "better", "features", "onnx"):
         assert gates[name]["is_open"], gates[name]["figure"]
     assert "equal bit by bit" in gates["features"]["figure"]
     assert "us a row" in gates["latency"]["figure"]
     assert not gates["latency"]["is_open"]
 
 
+def write_skilled(settings: Settings, workload: Workload, signer: Signer | None) -> str:
+    """A version that says of itself that it is good, without a model."""
+    registry = Registry(settings.models_dir, workload.name)
+    evaluation = {"skill": {"claimed": True, "text": "AUC 0.8"}, "rows": {"tick": {"roc_auc": INTERVAL}}}
+    made = write_bundle(
+        settings.models_dir,
+        dict.fromkeys(REQUIRED_FILES, b"{}") | {"evaluation.json": json.dumps(evaluation).encode()},
+        workload=workload.name,
+        version=registry.next_version(),
+        workload_hash=workload.hash,
+        data_window={"train": ["2024-01-01", "2024-03-01"], "known_until_day": "2024-06-01"},
+        signer=signer,
+    )
+    return made.manifest.version
+
+
 def test_open_gates_release_and_a_closed_one_is_exit_code_one(
-    run: Run, home: Settings, grown: Settings, workload: Workload, monkeypatch: pytest.MonkeyPatch
+    run: Run, settings: Settings, grown: Settings, workload: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = Registry.of(home, workload.name)
-    first, second = (registry.load(version).manifest.bundle_id for version in ("v0001", "v0002"))
-    judged(monkeypatch, "v0001", first, better=True, latency=True)
+    create_topics(settings, workload)
+    for _ in range(2):
+        write_skilled(settings, workload, load_signer(grown))
+    judged(monkeypatch, "v0001", better=True, latency=True)
     done = run("promote", "v0001")
     assert done.exit_code == 0, done.output
     assert "released v0001: scores from the first day on" in done.stdout
-    judged(monkeypatch, "v0002", second, better=True, latency=False)
+    judged(monkeypatch, "v0002", better=True, latency=False)
     kept_out = run("promote", "v0002")
     assert kept_out.exit_code == 1
     assert "FAIL  latency" in kept_out.stdout
     assert "kept out by latency" in kept_out.stdout
-    assert registry.alias("champion") == "v0001"
+    assert Registry(settings.models_dir, workload.name).alias("champion") == "v0001"
     assert run("promote", "v0002", "--force").exit_code == 0
     story = run("history").stdout
-    assert "v0002 (champion, challenger)" in story
-    assert f"signed by {load_signer(grown).public_key[:16]}" in story  # type: ignore[union-attr]
+    assert "v0002 (champion)  trained 2024-01-01 to 2024-03-01, AUC 0.800 (0.700 to 0.900), skill" in story
+    assert f"signed by {load_signer(grown).public_key[:16]}, the bundle of v0001" in story  # type: ignore[union-attr]
     assert "in place of v0001; FORCED past latency" in story
     for broker in ("--broker", "--no-broker"):
         told = json.loads(run("history", "--json", broker).stdout)
         assert told["releases_from_topic"] == (broker == "--broker")
-        first, second = told["versions"]
-        assert first["releases"][0]["replaced"] == "rule"
-        assert second["releases"][0]["replaced"] == "v0001"
-        assert (first["releases"][0]["forced"], second["releases"][0]["forced"]) == ([], ["latency"])
-        assert second["known_until_day"] > first["known_until_day"]
+        first, second = (version["releases"][0] for version in told["versions"])
+        assert (first["replaced"], first["forced"]) == ("rule", [])
+        assert (second["replaced"], second["forced"]) == ("v0001", ["latency"])
     assert run("rollback").exit_code == 0
     versions = json.loads(run("history", "--json", "--no-broker").stdout)["versions"]
     assert [r["status"] for r in versions[0]["releases"]] == ["release", "rollback"]
+    write_skilled(settings, workload, None)
+    assert "v0003  refused: bundle " in run("history").stdout
 
 
 def test_the_champion_is_not_promoted_again(grown: Settings, workload: Workload) -> None:
@@ -143,7 +164,9 @@ def test_history_needs_no_broker(grown: Settings, workload: Workload) -> None:
     card.write_bytes(before)
 
 
-def test_compare_judges_on_rows_after_both_trainings(run: Run, grown: Settings, workload: Workload) -> None:
+def test_compare_judges_on_rows_after_both_trainings(
+    run: Run, home: Settings, grown: Settings, workload: Workload
+) -> None:
     found = json.loads(run("compare", "v0002", "v0001", "--json").stdout)
     window = Registry.of(grown, workload.name).load("v0002").manifest.data_window
     assert day_of(found["test"][0]) >= day_of(window["train"][-1]) + 30
@@ -176,11 +199,11 @@ def test_a_feature_that_differs_from_other_codes_is_found_and_named(grown: Setti
     history = History(Lake(grown.lake_dir), workload)
     testing = build_training_set(workload, history, split, n_event_rows=0, purposes={"test": "to test on"})
     rows = testing.rows.take(testing.fold("test", row_kind=0))
-    same = compare_features(workload, history(), rows, n_customers=25)
-    assert (same.n_different, same.first, same.n_customers) == (0, None, 25)
-    assert same.n_rows > 25
+    same = compare_features(workload, history(), rows, n_customers=10)
+    assert (same.n_different, same.first, same.n_customers) == (0, None, 10)
+    assert same.n_rows > 10
     x = rows.X.copy()
     x[:, 3] = np.nextafter(x[:, 3], np.float32(np.inf))
-    other = compare_features(workload, history(), replace(rows, X=x), n_customers=25)
+    other = compare_features(workload, history(), replace(rows, X=x), n_customers=10)
     assert other.n_different == other.n_rows
     assert workload.columns()[3] in str(other.first)

@@ -55,9 +55,10 @@ def home(workload: Workload, company: Any, tmp_path_factory: pytest.TempPathFact
     for batch in first:
         append(lake, workload, batch)
     train_version(settings, workload, TrainingOptions(n_event_rows=4_000, seed=3))
-    train_version(
-        settings, workload, TrainingOptions(n_event_rows=4_000, until_day=day_of("2024-07-01"), onset_day=19_790)
+    options = TrainingOptions(
+        n_event_rows=4_000, until_day=day_of("2024-07-01"), onset_day=19_790, longest_block_days=10, warm_up_days=35
     )
+    train_version(settings, workload, options)
     for batch in later:
         append(lake, workload, batch)
     return settings

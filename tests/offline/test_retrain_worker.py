@@ -10,6 +10,7 @@ from offline import retrain_worker as following
 from offline.cutoffs import date_text
 from offline.registry import Registry
 from offline.release import past_releases, release
+from offline.repetition import options_of
 from offline.retrain_worker import RetrainWorker
 from offline.topic_reader import read_records
 from offline.topic_writer import publish
@@ -90,6 +91,8 @@ def test_a_drifted_champion_is_replaced_once_labels_are_in(house: Settings, work
     assert comparison["champion"] == "v0001"
     assert comparison["auc_gain"]["low"] > 0
     assert worker.step() == 0
+    again = train_version(house, workload, options_of(bundle), like=bundle)
+    assert again.manifest.bundle_id == bundle.manifest.bundle_id, "an answer can be made again, too"
 
 
 def test_a_challenger_equal_to_the_champion_is_refused(house: Settings, workload: Workload) -> None:
