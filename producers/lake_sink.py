@@ -68,7 +68,7 @@ def write_lake(
     replace_files
         Write the lake anew when it holds the events of other files.
     report
-        Told how many events are written so far.
+        Told how many more events are written.
 
     Raises
     ------
