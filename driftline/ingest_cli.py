@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftline.event_bar import event_bar
 from offline.cli import _examples, _print_json, _say, _start, json_option, workload_option
 from schemas.settings import Settings
 from schemas.workload import Workload
@@ -81,8 +82,9 @@ def _from_files(
         _say(str(source))
     if len(refused):
         _say(f"refused rows: {refused.path}")
-    _say("writing the lake")
-    done = write_lake(workload, found.batches, Lake(settings.lake_dir), settings.partitions, replace_files=replace)
+    lake, n_events = Lake(settings.lake_dir), sum(map(len, found.batches.values()))
+    with event_bar("writing the lake", n_events) as report:
+        done = write_lake(workload, found.batches, lake, settings.partitions, replace_files=replace, report=report)
     wall_s = max(time.monotonic() - began, 1e-3)
     if as_json:
         _print_json(_content(found.sources, done, refused, wall_s))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftline.event_bar import event_bar
 from driftline.ingest_cli import data_option
 from offline.cli import _examples, _print_json, _say, _start, json_option, workload_option
 from schemas.settings import Settings
@@ -87,7 +88,9 @@ def _found(
 
     if not from_files:
         lake = Lake(settings.lake_dir)
-        found = validate_events(workload, lake_tables(lake, workload), limits)
+        n_events = sum(one.n_rows for topic in workload.topics for one in lake.slices(topic.name))
+        with event_bar("validating", n_events) as report:
+            found = validate_events(workload, _told(lake_tables(lake, workload), report), limits)
         return found.with_findings(lake_findings(lake, found)), f"lake {lake.root}"
     from producers.sources import read_batches  # late: it loads pandas
 
@@ -95,8 +98,15 @@ def _found(
     for source in read.sources:
         _say(str(source))
     sources = [source.as_json() for source in read.sources]
-    found = validate_events(workload, _tables(workload, read.batches), limits)
+    with event_bar("validating", sum(map(len, read.batches.values()))) as report:
+        found = validate_events(workload, _told(_tables(workload, read.batches), report), limits)
     return found.with_findings(source_findings(sources, limits), sources), "files"
+
+
+def _told(tables: Iterator[tuple[EventTopic, Any]], report: Callable[[int], None]) -> Iterator[tuple[EventTopic, Any]]:
+    for topic, table in tables:
+        yield topic, table
+        report(table.num_rows)
 
 
 def _tables(workload: Workload, batches: dict[str, EventBatch]) -> Iterator[tuple[EventTopic, Any]]:

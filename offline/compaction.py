@@ -61,16 +61,17 @@ def compact(
         When a file cannot be read.
     """
     before, after, n_events = list[LakeSlice](), list[LakeSlice](), 0
-    for topic in topics:
-        before += lake.slices(topic)
-        _clear(lake, topic)
-        for group in groups(lake, topic, max_events):
-            if len(group) >= max(at_least, 2):
-                done = _merge(lake, topic, group)
-                n_events += done.n_rows
-                report(done)
-        _clear(lake, topic)
-        after += lake.slices(topic)
+    with lake.writing():
+        for topic in topics:
+            before += lake.slices(topic)
+            _clear(lake, topic)
+            for group in groups(lake, topic, max_events):
+                if len(group) >= max(at_least, 2):
+                    done = _merge(lake, topic, group)
+                    n_events += done.n_rows
+                    report(done)
+            _clear(lake, topic)
+            after += lake.slices(topic)
     n_files = (sum(len(one.files) for one in before), sum(len(one.files) for one in after))
     return Compacted((len(before), len(after)), n_files, n_events)
 

@@ -73,10 +73,11 @@ def ingest(settings: Settings, workload: Workload, progress: Progress = lambda _
     if lake.origin() is not None:
         detail = "holds events of files; topics go to a lake of their own: set DRIFTLINE_TOPIC_PREFIX or DRIFTLINE_HOME"
         raise LakeError(lake.root, detail)
-    for event_topic in workload.topics:
-        one = _TopicIngest(lake, codec, workload, event_topic, topic_for(event_topic.name, workload, settings), result)
-        one.run(settings)
-        progress(f"{event_topic.name}: {result.n_events} events so far")
+    with lake.writing():
+        for event_topic in workload.topics:
+            topic = topic_for(event_topic.name, workload, settings)
+            _TopicIngest(lake, codec, workload, event_topic, topic, result).run(settings)
+            progress(f"{event_topic.name}: {result.n_events} events so far")
     return result
 
 

@@ -68,7 +68,7 @@ def write_lake(
     replace_files
         Write the lake anew when it holds the events of other files.
     report
-        Told how many events are written so far.
+        Told how many more events are written.
 
     Raises
     ------
@@ -83,16 +83,19 @@ def write_lake(
         n_events=sum(map(len, batches.values())),
         is_complete=False,
     )
-    if _holds_already(lake, origin, replace_files):
-        return LakeWritten(origin.n_events, 0, is_new=False)
-    lake.set_origin(origin)
-    for name in origin.topics:
-        remove_topic(lake, name)
-    slices = [done for topic in workload.topics for done in _write_topic(lake, topic, batches, n_partitions, report)]
-    sync_files(lake.topic_dir(done.topic) / file for done in slices for file in done.files)
-    for done in slices:
-        lake.commit(done)
-    lake.set_origin(replace(origin, is_complete=True))
+    if not origin.n_events:
+        raise LakeError(lake.root, f"stays as it is: {', '.join(origin.sources)} gave no event")
+    with lake.writing():
+        if _holds_already(lake, origin, replace_files):
+            return LakeWritten(origin.n_events, 0, is_new=False)
+        lake.set_origin(origin)
+        for name in origin.topics:
+            remove_topic(lake, name)
+        slices = [one for topic in workload.topics for one in _write_topic(lake, topic, batches, n_partitions, report)]
+        sync_files(lake.topic_dir(done.topic) / file for done in slices for file in done.files)
+        for done in slices:
+            lake.commit(done)
+        lake.set_origin(replace(origin, is_complete=True))
     return LakeWritten(origin.n_events, len(slices), is_new=True)
 
 
@@ -132,8 +135,6 @@ def _parts(topic: EventTopic, batch: EventBatch) -> Iterator[bytes]:
 def _holds_already(lake: Lake, new: LakeOrigin, replace_files: bool) -> bool:
     """Whether there is nothing to do; refuses what must not be overwritten."""
     old = lake.origin()
-    if not new.n_events:
-        raise LakeError(lake.root, f"stays as it is: {', '.join(new.sources)} gave no event")
     if old is None:
         n = sum(len(lake.slices(topic)) for topic in new.topics)
         if n:

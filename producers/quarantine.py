@@ -18,6 +18,7 @@ from producers.errors import QuarantineError
 from producers.tables import BrokenRow, Table
 from schemas.lake import atomic_file
 
+MAX_ROWS_EACH: Final = 100_000
 SUFFIXES: Final = (".jsonl", ".parquet")
 _SCHEMA: Final = pa.schema(
     [
@@ -32,7 +33,7 @@ _SCHEMA: Final = pa.schema(
 
 
 class Quarantine:
-    """Gathers refused rows; `save` writes them.
+    """Gathers refused rows; `save` writes them. Of one source and reason the first 100,000 are kept.
 
     Parameters
     ----------
@@ -50,12 +51,14 @@ class Quarantine:
             raise QuarantineError(path, f"must end in {' or '.join(SUFFIXES)}")
         self.path = path
         self._rows: list[tuple[str, str, int, str, str | None, str]] = []
+        self._room: dict[tuple[str, str], int] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def update(self, source: str, table: Table, rows: NDArray[np.int64], reason: str, column: str) -> None:
         """Take rows of a table, refused for what stands in `column`."""
+        rows = rows[: self._take_room(source, reason, len(rows))]
         columns = {name: cells.take(pa.array(rows)).to_pylist() for name, cells in table.columns.items()}
         for place, number in enumerate(table.numbers(rows).tolist()):
             cells = {name: column[place] for name, column in columns.items()}
@@ -63,7 +66,14 @@ class Quarantine:
 
     def update_broken(self, source: str, file: str, row: BrokenRow) -> None:
         """Take a line that is no row."""
-        self._rows.append((source, file, row.number, row.reason, None, _json({"line": row.text})))
+        if self._take_room(source, row.reason, 1):
+            self._rows.append((source, file, row.number, row.reason, None, _json({"line": row.text})))
+
+    def _take_room(self, source: str, reason: str, wanted: int) -> int:
+        """How many of the wanted rows may still be kept."""
+        room = self._room.get((source, reason), MAX_ROWS_EACH)
+        self._room[source, reason] = room - min(wanted, room)
+        return min(wanted, room)
 
     def save(self) -> None:
         """Write the file whole; without any row there is none, and one of an earlier run is deleted."""

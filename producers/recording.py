@@ -83,7 +83,7 @@ class SourceCount:
     def __str__(self) -> str:
         text = f"{self.name}: {self.n_rows:,} rows of {self.n_files} file(s), {self.n_events:,} events"
         text += f", {self.n_filtered:,} rows filtered" if self.n_filtered else ""
-        text += f", {self.n_none:,} times no event" if self.n_none else ""
+        text += f", {self.n_none:,} rows without an event" if self.n_none and self.n_kinds == 1 else ""
         text += f", {self.n_duplicates:,} duplicates" if self.n_duplicates else ""
         return text + (f", {self.refusals.n:,} refused: {self.refusals}" if self.refusals.n else "")
 

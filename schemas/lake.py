@@ -2,12 +2,13 @@
 
 ``<root>/<topic>/event_day=YYYY-MM-DD/<partition>-<first>-<last>.parquet`` holds events;
 ``<root>/<topic>/_commits/<partition>-<first>-<last>.json`` makes them count. The commit file appears in one step and
-last, so a crash leaves files that nobody reads. One writer per topic and partition is assumed. Columns are in
+last, so a crash leaves files that nobody reads. Jobs that write take turns (`Lake.writing`). Columns are in
 `schemas.lake_table`, writing in `schemas.lake_writer`; where the events came from, in `schemas.lake_origin`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from schemas.errors import LakeError
 from schemas.lake_origin import ORIGIN_FILE, LakeOrigin, load_origin
 
 COMMITS: Final = "_commits"
+LOCK: Final = ".lock"
 MAX_TIME_MS: Final = 253_370_764_800_000  # year 9999: beyond it a day has no folder name
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,248}", re.ASCII)
 _SLICE: Final = re.compile(r"(0|[1-9]\d{0,9})-(0|[1-9]\d{0,18})-(0|[1-9]\d{0,18})", re.ASCII)
@@ -90,6 +92,14 @@ class Lake:
     def topics(self) -> tuple[str, ...]:
         """Topics with at least one commit."""
         return tuple(sorted(path.parent.name for path in self.root.glob(f"*/{COMMITS}") if any(path.glob("*.json"))))
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """The right to write; who asks while another process has it waits. It ends with the process at the latest."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / LOCK).open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def origin(self) -> LakeOrigin | None:
         """What the lake was made of; None when it is fed by topics, or empty."""

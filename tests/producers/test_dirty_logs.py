@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from producers import quarantine as quarantining
 from producers.errors import QuarantineError, SourceError
 from producers.quarantine import Quarantine
 from producers.recording import Recording
@@ -207,6 +208,24 @@ def test_refused_rows_lie_in_quarantine_with_their_reasons_and_cells(suffix: str
         {"who": "a", "at": "soon", "eur": "2"},
         {"who": "a", "at": "2024-01-02", "eur": "much"},
     ]
+
+
+def test_of_one_reason_a_quarantine_keeps_the_first_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantining, "MAX_ROWS_EACH", 2)
+    rows = ["a,2024-01-01", "a,soon", "a,later", "a,never", "x", "y", "z", ",2024-01-01"]
+    (tmp_path / "log.csv").write_text("\n".join(["who,at", *rows]))
+    quarantine = Quarantine(tmp_path / "bad.jsonl")
+    found = read_batches(shop("", 'kind = "visit"'), tmp_path, quarantine=quarantine)
+    quarantine.save()
+    kept = [(row["row"], row["reason"]) for row in map(json.loads, quarantine.path.read_text().splitlines())]
+    assert sorted(kept) == [
+        (2, "bad time"),
+        (3, "bad time"),
+        (5, "wrong number of cells"),
+        (6, "wrong number of cells"),
+        (8, "no customer"),
+    ]
+    assert found.sources[0].refusals.n == 7
 
 
 def test_without_refusals_a_quarantine_file_of_before_goes_away(tmp_path: Path) -> None:

@@ -71,7 +71,17 @@ def test_cdnow(repository: Path) -> None:
     assert (recording.days[0].day, recording.days[-1].day) == (day_of("1997-01-01"), day_of("1998-06-30"))
 
 
-@pytest.mark.parametrize("example", ["subscription_usage", "online_retail", "cdnow"])
+def test_subscriptions_give_begin_price_and_end_of_each_period_up_to_the_end_of_the_log(repository: Path) -> None:
+    workload, recording = load(repository, "subscriptions", "subscription_usage")
+
+    (contracts,) = recording.sources
+    assert (contracts.n_rows, contracts.n_kinds, contracts.refusals.n, contracts.imbalance) == (3_241, 3, 0, 0)
+    assert kinds(workload, recording) == {"period_began": 3_241, "price_set": 3_241, "period_ended": 2_879}
+    assert contracts.n_none == 362, "periods that end on 2020-09-08 or later: censored"
+    assert recording.days[-1].day == day_of("2020-09-07")
+
+
+@pytest.mark.parametrize("example", ["subscription_usage", "subscriptions", "online_retail", "cdnow"])
 def test_the_examples_name_no_place_of_their_data(example: str, repository: Path) -> None:
     workload = load_workload(repository / "examples" / f"{example}.toml")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,22 @@ def test_no_path_leads_out(tmp_path: Path, file: str) -> None:
         lake.slices("billing")
     with pytest.raises(LakeError, match="not a topic name"):
         lake.topic_dir("../x")
+
+
+def test_who_writes_a_lake_makes_others_wait(tmp_path: Path) -> None:
+    order, lake = list[str](), Lake(tmp_path / "lake")
+
+    def second() -> None:
+        with Lake(tmp_path / "lake").writing():
+            order.append("second")
+
+    with lake.writing():
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.2)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
 
 
 def test_files_are_chosen_by_event_day(tmp_path: Path) -> None:
