@@ -36,7 +36,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "worker": Entry("stream_app.cli:worker", "Stream worker: features, scores, alerts."),
     "watch": Entry("stream_app.cli:watch", "Watch data, scores and labels; signal retraining."),
     "alerts": Entry("driftline.alerts:alerts", "Read the churn alerts."),
-    "ingest": Entry("offline.cli:ingest", "Bring the event topics into the lake."),
+    "ingest": Entry("driftline.ingest_cli:ingest", "Bring the event topics, or files, into the lake."),
     "train": Entry("offline.cli:train", "Train a model on the lake."),
     "evaluate": Entry("offline.cli:evaluate", "Evaluate a model on events after its training data."),
     "release": Entry("offline.cli:release", "Release a model to the stream workers."),

@@ -1,4 +1,4 @@
-"""``driftline ingest | train | evaluate | release | rollback | retrain-worker | report | audit | state build``.
+"""``driftline train | evaluate | release | rollback | retrain-worker | report | audit | state build``.
 
 The wall clock is read here alone. Results go to standard output, progress to standard error.
 """
@@ -47,24 +47,6 @@ def _days(text: str | None) -> tuple[int, ...]:
     from offline.cutoffs import day_of
 
     return tuple(day_of(part) for part in text.split(",") if part.strip()) if text else ()
-
-
-@click.command(epilog=_examples("driftline ingest"))
-@workload_option
-@json_option
-def ingest(name: str | None, as_json: bool) -> None:
-    """Bring the event topics into the lake, every record exactly once."""
-    from offline import ingest as ingesting
-
-    settings, workload = _start(name)
-    done = ingesting.ingest(settings, workload, _say)
-    refused = {reason: n for reason, n in sorted(done.refused.items()) if n}
-    if as_json:
-        _print_json({"n_events": done.n_events, "n_slices": done.n_slices, "refused": refused})
-        return
-    click.echo(f"{done.n_events} events in {done.n_slices} slices to {settings.lake_dir}")
-    if refused:
-        click.echo("left out: " + ", ".join(f"{n} {reason}" for reason, n in refused.items()))
 
 
 @click.command(

@@ -11,21 +11,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from confluent_kafka import Message
 
 from offline.errors import IngestError
 from offline.topic_reader import OffsetGoneError, raw_span, read_to_end
 from schemas.codec import Codec
-from schemas.durations import DAY_MS
-from schemas.errors import CodecError
+from schemas.errors import CodecError, LakeError
 from schemas.events import NO_TIME_MS, EventBatch
-from schemas.lake import Lake, LakeSlice, atomic_file
+from schemas.lake import Lake
 from schemas.lake_table import table_of
+from schemas.lake_writer import MAX_TIME_MS, remove_uncommitted, write_slice
 from schemas.packed import PackedText
 from schemas.partition import partition_of, partitions_of
 from schemas.registry import FileRegistry
@@ -67,10 +64,15 @@ def ingest(settings: Settings, workload: Workload, progress: Progress = lambda _
     ------
     IngestError
         When the next offset is no longer, or not yet, in a topic: going on would leave a hole.
+    LakeError
+        When the lake holds events of files: offsets of topics must not meet theirs.
     """
     result = Ingested()
     codec = Codec(FileRegistry.for_workload(workload))
     lake = Lake(settings.lake_dir)
+    if lake.origin() is not None:
+        detail = "holds events of files; topics go to a lake of their own: set DRIFTLINE_TOPIC_PREFIX or DRIFTLINE_HOME"
+        raise LakeError(lake.root, detail)
     for event_topic in workload.topics:
         one = _TopicIngest(lake, codec, workload, event_topic, topic_for(event_topic.name, workload, settings), result)
         one.run(settings)
@@ -113,14 +115,8 @@ class _TopicIngest:
     def _write_slice(self, partition: int, messages: list[Message]) -> None:
         first, last = int(messages[0].offset() or 0), int(messages[-1].offset() or 0)
         batch, offsets = self._decode(partition, messages)
-        files = []
-        days = batch.event_time_ms // DAY_MS
-        for day in np.unique(days):
-            rows = np.flatnonzero(days == day)
-            path = self._lake.file(self._event_topic.name, int(day), partition, first, last)
-            write_parquet(path, table_of(self._event_topic, batch.take(rows), partition, offsets[rows]))
-            files.append(f"{path.parent.name}/{path.name}")
-        self._lake.commit(LakeSlice(self._event_topic.name, partition, first, last, tuple(files), len(batch)))
+        table = table_of(self._event_topic, batch, partition, offsets)
+        write_slice(self._lake, self._event_topic.name, table, partition, first, last)
         self._result.n_events += len(batch)
         self._result.n_slices += 1
 
@@ -171,25 +167,3 @@ class _TopicIngest:
             raise CodecError("key_mismatch")
         if partition_of(raw, self._topic.partitions) != partition:
             raise CodecError("misrouted")
-
-
-MAX_TIME_MS = 253_370_764_800_000  # year 9999: beyond it a day has no folder name
-
-
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write a file whole or not at all."""
-    with atomic_file(path) as out:
-        pq.write_table(table, out, compression="zstd")
-
-
-def remove_uncommitted(lake: Lake, topic: str) -> int:
-    """Delete what a crash left behind: files that no commit names. Returns how many."""
-    committed = set(lake.files(topic))
-    leftovers = [
-        path
-        for path in lake.topic_dir(topic).glob("event_day=*/*")
-        if path not in committed and path.suffix in (".parquet", ".tmp")
-    ]
-    for path in leftovers:
-        path.unlink()
-    return len(leftovers)

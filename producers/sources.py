@@ -1,8 +1,11 @@
-"""All ``[[source]]`` entries of a workload as one recording: read, mapped, identified, sorted by known time."""
+"""All ``[[source]]`` entries of a workload as events: read, mapped, identified, sorted by known time.
+
+By topic for the lake, or cut into the days of a recording for a replay.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +25,34 @@ from schemas.source import Source
 from schemas.workload import Workload
 
 
+@dataclass(frozen=True, eq=False)
+class SourcedEvents:
+    """All events of a workload's sources.
+
+    Parameters
+    ----------
+    batches
+        Topic -> its events by known time, ties by event time, then id, so that the order of rows and files makes no
+        difference; topics without events are left out.
+    sources
+        What each source gave.
+    """
+
+    batches: dict[str, EventBatch]
+    sources: tuple[SourceCount, ...]
+
+
 def read_events(workload: Workload, data_dir: Path | None = None) -> Recording:
-    """All events of a workload's sources; they are held in memory.
+    """All events of a workload's sources by the day they became known; they are held in memory.
+
+    See `read_batches`. Days ascend, and within a day and topic the order is that of `SourcedEvents`.
+    """
+    found = read_batches(workload, data_dir)
+    return Recording(split_days(found.batches.values()), found.sources)
+
+
+def read_batches(workload: Workload, data_dir: Path | None = None) -> SourcedEvents:
+    """All events of a workload's sources by topic; they are held in memory.
 
     Parameters
     ----------
@@ -31,12 +60,6 @@ def read_events(workload: Workload, data_dir: Path | None = None) -> Recording:
         With its sources.
     data_dir
         Folder that the sources' paths are relative to; None takes the folder of the workload file.
-
-    Returns
-    -------
-    Recording
-        Days ascending; events of a topic and day by known time, ties by event time, then id, so that the order of
-        rows and files makes no difference.
 
     Raises
     ------
@@ -55,8 +78,8 @@ def read_events(workload: Workload, data_dir: Path | None = None) -> Recording:
         counts.append(count)
         for batch in batches:
             by_topic[batch.topic].append(batch)
-    merged = [_sorted(EventBatch.concat(batches)) for batches in by_topic.values() if batches]
-    return Recording(split_days(merged), tuple(counts))
+    merged = {name: _sorted(EventBatch.concat(batches)) for name, batches in by_topic.items() if batches}
+    return SourcedEvents(merged, tuple(counts))
 
 
 def _read_source(workload: Workload, source: Source, folder: Path) -> tuple[list[EventBatch], SourceCount]:

@@ -3,7 +3,7 @@
 ``<root>/<topic>/event_day=YYYY-MM-DD/<partition>-<first>-<last>.parquet`` holds events;
 ``<root>/<topic>/_commits/<partition>-<first>-<last>.json`` makes them count. The commit file appears in one step and
 last, so a crash leaves files that nobody reads. One writer per topic and partition is assumed. Columns are in
-`schemas.lake_table`.
+`schemas.lake_table`, writing in `schemas.lake_writer`; where the events came from, in `schemas.lake_origin`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from schemas.errors import LakeError
+from schemas.lake_origin import ORIGIN_FILE, LakeOrigin, load_origin
 
 COMMITS: Final = "_commits"
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,248}", re.ASCII)
@@ -85,6 +86,14 @@ class Lake:
         """Topics with at least one commit."""
         return tuple(sorted(path.parent.name for path in self.root.glob(f"*/{COMMITS}") if any(path.glob("*.json"))))
 
+    def origin(self) -> LakeOrigin | None:
+        """What the lake was made of; None when it is fed by topics, or empty."""
+        return load_origin(self.root)
+
+    def set_origin(self, origin: LakeOrigin) -> None:
+        """Note what the lake is made of, in one step."""
+        write_atomic(self.root / ORIGIN_FILE, origin.encode())
+
     def commit(self, done: LakeSlice) -> None:
         """Make a slice count, in one step; the same slice again changes nothing.
 
@@ -108,13 +117,16 @@ class Lake:
         write_atomic(folder / COMMITS / f"{done.name}.json", json.dumps(content, indent=1).encode() + b"\n")
 
     def slices(self, topic: str, partition: int | None = None) -> tuple[LakeSlice, ...]:
-        """Committed slices by partition and offset.
+        """Committed slices by partition and offset; none of a lake of files that is not complete.
 
         Raises
         ------
         LakeError
             When a commit file cannot be read, or slices overlap.
         """
+        origin = self.origin()
+        if origin is not None and topic in origin.topics and not origin.is_complete:
+            return ()
         found = [self._read(topic, path) for path in (self.topic_dir(topic) / COMMITS).glob("*.json")]
         kept = [one for one in found if partition is None or one.partition == partition]
         kept.sort(key=lambda one: (one.partition, one.first))

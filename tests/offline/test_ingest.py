@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 from offline import ingest as ingesting
 from offline.errors import IngestError
 from offline.ingest import ingest
+from schemas import lake_writer
 from schemas.errors import TopicError
 from schemas.events import EventBatch
 from schemas.lake import Lake, LakeSlice
@@ -65,7 +66,7 @@ def test_death_at_any_point_leaves_no_duplicate_and_no_hole(
 ) -> None:
     rng = np.random.default_rng(seed)
     monkeypatch.setattr(ingesting, "MAX_WAITING", 200)  # many slices
-    write, commit = ingesting.write_parquet, Lake.commit
+    write, commit = lake_writer.write_parquet, Lake.commit
 
     def dying_write(path: Path, table: Any) -> None:
         fate = rng.random()
@@ -85,7 +86,7 @@ def test_death_at_any_point_leaves_no_duplicate_and_no_hole(
         if fate > 0.8:
             raise Killed
 
-    monkeypatch.setattr(ingesting, "write_parquet", dying_write)
+    monkeypatch.setattr(lake_writer, "write_parquet", dying_write)
     monkeypatch.setattr(Lake, "commit", dying_commit)
     n_deaths = 0
     while n_deaths < 12:
