@@ -44,7 +44,8 @@ def card_text(version: str, workload: Workload, window: dict[str, Any], evaluati
         "",
         "## Limits",
         "",
-        "* Probabilities are calibrated per row kind (tick, event, urgent) on the last training weeks.",
+        "* Probabilities are calibrated per row kind (tick, event, urgent) on "
+        f"{window.get('calibration_on', 'the last training weeks')}.",
         "* The threshold maximises F1 there; choose another when a missed leaver costs more than a needless call.",
         *(f"* {note}" for note in evaluation["training"]["notes"]),
     ]

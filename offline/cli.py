@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,6 +19,13 @@ workload_option = click.option("--workload", "name", metavar="NAME|PATH", help="
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 threads_option = click.option(
     "--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Threads of XGBoost."
+)
+
+
+oracle_option = click.option(
+    "--oracle",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Of a simulated log: say how much of its oracle's lift the model has.",
 )
 
 
@@ -102,11 +110,14 @@ def train(
     _print_evaluation(found, as_json)
 
 
-@click.command(epilog=_examples("driftline evaluate champion --json"))
+@click.command(
+    epilog=_examples("driftline evaluate champion --json", "driftline evaluate v0001 --oracle sim/oracle.parquet")
+)
 @click.argument("version", default="latest")
 @workload_option
+@oracle_option
 @json_option
-def evaluate(version: str, name: str | None, as_json: bool) -> None:
+def evaluate(version: str, name: str | None, oracle: Path | None, as_json: bool) -> None:
     """Evaluate a version on all matured weeks after its training.
 
     VERSION is a version, champion, challenger or latest (the default).
@@ -114,7 +125,12 @@ def evaluate(version: str, name: str | None, as_json: bool) -> None:
     from offline.training_run import evaluate_version
 
     settings, workload = _start(name)
-    _print_evaluation(evaluate_version(settings, workload, version, _say), as_json)
+    found = evaluate_version(settings, workload, version, _say)
+    if oracle is not None:
+        from offline.oracle_run import version_beside_oracle
+
+        found["oracle"] = version_beside_oracle(settings, workload, version, oracle, _say)
+    _print_evaluation(found, as_json)
 
 
 def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:
@@ -128,6 +144,10 @@ def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:
     click.echo()
     for line in evaluation_lines(found):
         click.echo(line)
+    if "oracle" in found:
+        from offline.oracle import oracle_line
+
+        click.echo(oracle_line(found["oracle"]))
     if "path" in found:
         click.echo(f"\n{found['path']}")
 
@@ -288,8 +308,6 @@ def build(name: str | None, from_lake: bool, folder: str | None, upto: str | Non
     A worker started afterwards goes on where the build has stopped reading. No worker of the same workload file may run
     meanwhile; one of an earlier version of it may, until the new one takes over.
     """
-    from pathlib import Path
-
     from offline.cutoffs import day_of
     from offline.state_build import build_from_lake, build_state
 

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from offline.cutoffs import Cutoffs, choose_cutoffs, choose_test_cutoffs, date_text, day_of, given_cutoffs
+from offline.cutoffs import (
+    Cutoffs,
+    choose_cutoffs,
+    choose_short_cutoffs,
+    choose_test_cutoffs,
+    date_text,
+    day_of,
+    given_cutoffs,
+)
+from offline.errors import HistoryTooShortError
 from offline.evaluate import evaluate
 from offline.history import History
 from offline.models import Logistic
@@ -65,7 +74,7 @@ def train_version(
     def split(span: Span) -> Cutoffs:
         if options.train_days or options.test_days:
             return given_cutoffs(list(options.train_days), list(options.test_days), horizon)
-        chosen = choose_cutoffs(span.first_day, span.known_until_day, horizon, options.warm_up_days)
+        chosen = _chosen(span, horizon, options.warm_up_days, say)
         say(
             f"{span.n_events} events; train cut-offs {date_text(chosen.train_days[0])} to "
             f"{date_text(chosen.train_days[-1])}, test {date_text(chosen.test.days[0])} "
@@ -89,6 +98,16 @@ def train_version(
     bundle = package(registry, lake, training, trained, created_ms=created_ms)
     registry.set_alias("challenger", bundle.manifest.version)
     return bundle
+
+
+def _chosen(span: Span, horizon: int, warm_up_days: int, say: Say) -> Cutoffs:
+    """Two embargoes if they fit, else the one before the test."""
+    try:
+        return choose_cutoffs(span.first_day, span.known_until_day, horizon, warm_up_days)
+    except HistoryTooShortError as error:
+        chosen = choose_short_cutoffs(span.first_day, span.known_until_day, horizon, warm_up_days)
+        say(f"{error}; so a third of the customers are kept back to calibrate on, instead of days")
+        return chosen
 
 
 def evaluate_version(settings: Settings, workload: Workload, version: str, say: Say = lambda _: None) -> dict[str, Any]:
