@@ -42,6 +42,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "release": Entry("offline.cli:release", "Release a model to the stream workers."),
     "rollback": Entry("offline.cli:rollback", "Release the model before the current one."),
     "retrain-worker": Entry("offline.cli:retrain_worker", "Answer retrain signals with new models."),
+    "pipeline": Entry("driftline.pipeline:pipeline", "From raw files to a released model, in one command."),
     "report": Entry("offline.cli:report", "Render drift and model reports."),
     "audit": Entry("offline.cli:audit", "Compute past scores again from the log."),
     "state": Entry("offline.cli:state", "Build a state that workers go on from."),

@@ -44,12 +44,15 @@ def card_text(version: str, workload: Workload, window: dict[str, Any], evaluati
         "",
         "## Limits",
         "",
-        "* Probabilities are calibrated per row kind (tick, event, urgent) on "
-        f"{window.get('calibration_on', 'the last training weeks')}.",
+        f"* Probabilities are calibrated per row kind (tick, event, urgent) on {_calibrated_on(window)}.",
         "* The threshold maximises F1 there; choose another when a missed leaver costs more than a needless call.",
         *(f"* {note}" for note in evaluation["training"]["notes"]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _calibrated_on(window: dict[str, Any]) -> str:
+    return str(window.get("calibration_on", "the last training weeks"))
 
 
 def _purpose(workload: Workload) -> str:

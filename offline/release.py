@@ -13,6 +13,7 @@ from offline.errors import ReleaseError
 from offline.registry import Registry
 from offline.topic_reader import read_records
 from offline.topic_writer import publish
+from schemas.bundle import Bundle
 from schemas.codec import Codec
 from schemas.durations import DAY_MS
 from schemas.registry import FileRegistry
@@ -87,7 +88,7 @@ def release(
     bundle = registry.load(version)
     manifest = bundle.manifest
     if not force:
-        _check_gates(workload, bundle.json("evaluation.json"), manifest.version, manifest.workload_hash)
+        check_gates(workload, bundle)
     latest = max(clock_days(settings, workload).values(), default=NO_CLOCK_DAY)
     day = latest + 1 if activate_day is None else activate_day
     if day <= latest:
@@ -131,9 +132,32 @@ def rollback(settings: Settings, workload: Workload) -> Released:
     return release(settings, workload, stack[-2], status="rollback", force=True)
 
 
-def _check_gates(workload: Workload, evaluation: Any, version: str, workload_hash: str) -> None:
-    if workload_hash != workload.hash:
+def make_champion(settings: Settings, workload: Workload, version: str) -> Bundle:
+    """Make a version the champion of this home; without a record on the broker no worker scores with it.
+
+    Raises
+    ------
+    ReleaseError
+        When a gate is closed.
+    """
+    registry = Registry(settings.models_dir, workload.name)
+    bundle = registry.load(version)
+    check_gates(workload, bundle)
+    registry.set_alias("champion", bundle.manifest.version)
+    return bundle
+
+
+def check_gates(workload: Workload, bundle: Bundle) -> None:
+    """Refuse a bundle of another workload, or without skill.
+
+    Raises
+    ------
+    ReleaseError
+        When a gate is closed.
+    """
+    version, skill = bundle.manifest.version, bundle.json("evaluation.json").get("skill", {})
+    if bundle.manifest.workload_hash != workload.hash:
         raise ReleaseError(version, "was trained for another version of the workload; --force releases it anyway")
-    if not evaluation.get("skill", {}).get("claimed", False):
-        why = evaluation.get("skill", {}).get("text", "no evaluation")
+    if not skill.get("claimed", False):
+        why = skill.get("text", "no evaluation")
         raise ReleaseError(version, f"shows no skill on held-out data ({why}); --force releases it anyway")
