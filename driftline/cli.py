@@ -40,9 +40,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "validate": Entry("driftline.validate_cli:validate", "Check the lake's events, or files, against the workload."),
     "lake": Entry("offline.lake_cli:lake", "Look at the lake and make its files fewer."),
     "profile": Entry("offline.profile_cli:profile", "Explore the history: features, churn, leak suspects (HTML)."),
-    "features": Entry(
-        "offline.features_cli:features", "Suggest features that earn their place; find idle ones."
-    ),
+    "features": Entry("offline.features_cli:features", "Suggest features that earn their place; find idle ones."),
     "tune": Entry("offline.tune_cli:tune", "Search for better parameters on folds in time."),
     "train": Entry("offline.cli:train", "Train a model on the lake."),
     "ladder": Entry("offline.ladder_cli:ladder", "Compare models from a rule up to boosted trees, with intervals."),
@@ -58,6 +56,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "mlflow": Entry("offline.mlflow_cli:mlflow", "Hand a version to MLflow."),
     "keys": Entry("offline.keys_cli:keys", "Create the key that signs models."),
     "retrain-worker": Entry("offline.cli:retrain_worker", "Answer retrain signals with new models."),
+    "pipeline": Entry("driftline.pipeline:pipeline", "From raw files to a released model, in one command."),
     "report": Entry("offline.cli:report", "Render drift and model reports."),
     "audit": Entry("offline.cli:audit", "Compute past scores again from the log."),
     "state": Entry("offline.cli:state", "Build a state that workers go on from."),

@@ -4,6 +4,7 @@
 
     schemas.errors.DriftlineError
     |-- ChildError                  exit code 4: a command of the local loop failed
+    |-- PipelineError               exit code 2: the record of a pipeline cannot be used
     `-- BrokerError                 exit code 3
         |-- EmbeddedBrokerError     the embedded broker does not start or has died
         `-- KafkaEngineError        the same of Apache Kafka on this machine
@@ -37,6 +38,10 @@ class ChildError(DriftlineError):
     def __init__(self, name: str, code: int, detail: str) -> None:
         self.name, self.code = name, code
         super().__init__(f"{name} ended with exit code {code}: {detail}")
+
+
+class PipelineError(DriftlineError):
+    """What a pipeline has noted about its stages cannot be read."""
 
 
 class CommandError(click.ClickException):

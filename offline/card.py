@@ -61,7 +61,7 @@ def card_text(
         "",
         "## Limits",
         "",
-        "* Probabilities are calibrated per row kind (tick, event, urgent) on the last training weeks.",
+        f"* Probabilities are calibrated per row kind (tick, event, urgent) on {_calibrated_on(window)}.",
         _threshold(evaluation["training"]),
         "* Intervals are about these customers and these days; they know nothing of a change of the world.",
         *(f"* {note}" for note in evaluation["training"]["notes"]),
@@ -76,6 +76,10 @@ def card_text(
         *(f"* {name} {found}" for name, found in (made_with or {}).items() if found),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _calibrated_on(window: Mapping[str, Any]) -> str:
+    return str(window.get("calibration_on", "the last training weeks"))
 
 
 def _rows(training: dict[str, Any]) -> str:

@@ -28,6 +28,13 @@ threads_option = click.option(
 )
 
 
+oracle_option = click.option(
+    "--oracle",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Of a simulated log: say how much of its oracle's lift the model has.",
+)
+
+
 def _examples(*lines: str) -> str:
     """The end of a help text; the leading character keeps click from joining the lines."""
     return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
@@ -167,12 +174,14 @@ def _print_likeness(like: dict[str, Any], as_json: bool) -> None:
         "driftline evaluate champion --json",
         "driftline evaluate --costs campaign.toml --protected country,plan",
         "driftline evaluate v0001 --contact-cost 2 --offer-cost 15 --accept-rate 0.3 --customer-value 240",
+        "driftline evaluate v0001 --oracle sim/oracle.parquet",
     )
 )
 @click.argument("version", default="latest")
 @workload_option
 @cost_options
 @evaluation_options
+@oracle_option
 @json_option
 def evaluate(
     version: str,
@@ -182,6 +191,7 @@ def evaluate(
     show_ids: bool,
     html: Path | None,
     no_html: bool,
+    oracle: Path | None,
     as_json: bool,
     **costs: Any,
 ) -> None:
@@ -200,7 +210,12 @@ def evaluate(
     version = Registry.of(settings, workload.name).resolve(version)
     page = None if no_html else html or page_path(settings, workload, version)
     asked = Asked(said, names_of(protected), names_of(sliced_by), show_ids, page)
-    _print_evaluation(evaluate_recorded(settings, workload, version, asked, _say), as_json)
+    found = evaluate_recorded(settings, workload, version, asked, _say)
+    if oracle is not None:
+        from offline.oracle_run import version_beside_oracle
+
+        found["oracle"] = version_beside_oracle(settings, workload, version, oracle, _say)
+    _print_evaluation(found, as_json)
 
 
 def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:
@@ -218,6 +233,10 @@ def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:
         from offline.evaluation.terminal import evaluation_summary
 
         click.echo("\n" + "\n".join(evaluation_summary(found)))
+    if "oracle" in found:
+        from offline.oracle import oracle_line
+
+        click.echo(oracle_line(found["oracle"]))
     for place in ("path", "html"):
         if place in found:
             click.echo(f"\n{found[place]}")

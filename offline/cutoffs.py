@@ -7,6 +7,11 @@
 *fit* trains while rounds, calibration and threshold are chosen on *later*; then the model is trained again on fit, the
 days in between and later, and judged once on *test*. Cut-offs lie a week apart with a weekday that rotates, so that no
 weekday is the only one a model has seen.
+
+A history too short for two embargoes keeps the one that counts, before the test; *fit* and *later* are then the same
+days, told apart by customer::
+
+    first event   warm-up   fit and later   embargo   test   horizon   end of known data
 """
 
 from __future__ import annotations
@@ -32,18 +37,25 @@ class Block:
 
 @dataclass(frozen=True)
 class Cutoffs:
-    """The blocks of a split by time; `between` lies inside the first embargo and only joins the final training."""
+    """The blocks of a split by time; `between` lies inside the first embargo and only joins the final training.
+
+    Parameters
+    ----------
+    by_customer
+        Whether fit and later are the same days: no customer is in both.
+    """
 
     fit: Block
     between: Block
     later: Block
     test: Block
     horizon_days: int
+    by_customer: bool = False
 
     @property
     def train_days(self) -> tuple[int, ...]:
         """Every cut-off that the released model is trained on."""
-        return self.fit.days + self.between.days + self.later.days
+        return tuple(sorted({*self.fit.days, *self.between.days, *self.later.days}))
 
     @property
     def days(self) -> tuple[int, ...]:
@@ -57,6 +69,7 @@ class Cutoffs:
             "calibration_from": date_text(self.later.first_day),
             "test": [date_text(day) for day in self.test.days],
             "embargo_days": self.horizon_days,
+            **({"calibration_on": "customers kept back"} if self.by_customer else {}),
         }
 
 
@@ -96,6 +109,27 @@ def choose_cutoffs(
     later = _block(test.first_day - horizon_days - length, test.first_day - horizon_days)
     fit = _block(first, later.first_day - horizon_days)
     return Cutoffs(fit, _between(fit, later), later, test, horizon_days)
+
+
+def choose_short_cutoffs(
+    first_day: int, known_until_day: int, horizon_days: int, warm_up_days: int = WARM_UP_DAYS
+) -> Cutoffs:
+    """Cut-offs for a history too short for `choose_cutoffs`: one embargo, calibrated on customers kept back.
+
+    Raises
+    ------
+    HistoryTooShortError
+        When the blocks and the embargo do not fit.
+    """
+    first, last = first_day + warm_up_days, known_until_day - horizon_days
+    free = last - first - horizon_days
+    if free < 2 * SHORTEST_BLOCK_DAYS:
+        needed = warm_up_days + 2 * horizon_days + 2 * SHORTEST_BLOCK_DAYS
+        detail = f"{warm_up_days} to warm up, 2 label horizons of {horizon_days}, {2 * SHORTEST_BLOCK_DAYS} to test on"
+        raise HistoryTooShortError(needed, known_until_day - first_day, detail)
+    test = _block(last - max(free // 4, SHORTEST_BLOCK_DAYS), last)
+    trained = _block(first, test.first_day - horizon_days)
+    return Cutoffs(trained, _own([]), trained, test, horizon_days, by_customer=True)
 
 
 def choose_test_cutoffs(trained_to_day: int, known_until_day: int, horizon_days: int) -> Cutoffs:

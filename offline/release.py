@@ -140,6 +140,33 @@ def rollback(settings: Settings, workload: Workload) -> Released:
     return release(settings, workload, stack[-2], status="rollback", force=True)
 
 
+def make_champion(settings: Settings, workload: Workload, version: str) -> Bundle:
+    """Make a version the champion of this home; without a record on the broker no worker scores with it.
+
+    Raises
+    ------
+    ReleaseError
+        When a gate is closed.
+    """
+    registry = Registry.of(settings, workload.name)
+    bundle = registry.load(version)
+    check_gates(workload, bundle)
+    registry.set_alias("champion", bundle.manifest.version)
+    return bundle
+
+
+def check_gates(workload: Workload, bundle: Bundle) -> None:
+    """Refuse a bundle of another workload, or without skill.
+
+    Raises
+    ------
+    ReleaseError
+        With the first gate that is closed.
+    """
+    for why in _closed_gates(workload, bundle).values():
+        raise ReleaseError(bundle.manifest.version, f"{why}; --force releases it anyway")
+
+
 def _closed_gates(workload: Workload, bundle: Bundle) -> dict[str, str]:
     """Gate -> why it is closed, of those that need no data."""
     closed = {}

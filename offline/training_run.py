@@ -11,11 +11,13 @@ from offline.cutoffs import (
     LONGEST_BLOCK_DAYS,
     Cutoffs,
     choose_cutoffs,
+    choose_short_cutoffs,
     choose_test_cutoffs,
     date_text,
     day_of,
     given_cutoffs,
 )
+from offline.errors import HistoryTooShortError
 from offline.evaluate import evaluate
 from offline.history import History, Offsets
 from offline.models import Logistic
@@ -141,9 +143,7 @@ def read_training_set(
     def split(span: Span) -> Cutoffs:
         if options.train_days or options.test_days:
             return given_cutoffs(list(options.train_days), list(options.test_days), horizon)
-        chosen = choose_cutoffs(
-            span.first_day, span.known_until_day, horizon, options.warm_up_days, options.longest_block_days
-        )
+        chosen = _chosen(span, horizon, options, say)
         say(
             f"{span.n_events} events; train cut-offs {date_text(chosen.train_days[0])} to "
             f"{date_text(chosen.train_days[-1])}, test {date_text(chosen.test.days[0])} "
@@ -179,6 +179,17 @@ def _trained(training: TrainingSet, options: TrainingOptions) -> Trained:
         "which reach into the test cut-offs: this evaluation flatters them"
     )
     return replace(trained, notes=(*trained.notes, note))
+
+
+def _chosen(span: Span, horizon: int, options: TrainingOptions, say: Say) -> Cutoffs:
+    """Two embargoes if they fit, else the one before the test."""
+    days, warm_up = (span.first_day, span.known_until_day), options.warm_up_days
+    try:
+        return choose_cutoffs(*days, horizon, warm_up, options.longest_block_days)
+    except HistoryTooShortError as error:
+        chosen = choose_short_cutoffs(*days, horizon, warm_up)
+        say(f"{error}; so a third of the customers are kept back to calibrate on, instead of days")
+        return chosen
 
 
 def evaluate_version(settings: Settings, workload: Workload, version: str, say: Say = lambda _: None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ the last weeks. Event rows are a seeded sample; they train and calibrate, they a
 Soon after a drift the fit block, two embargoes before the test block, ends before the onset: nothing in it tells how to
 learn what is new. Then *fit* and *later* are told apart by customer instead: a third of the customers are kept back,
 and their rows since the onset are the later block. No label is on both sides; the test block stays later in time than
-both.
+both. A history too short for two embargoes is told apart in the same way.
 """
 
 from __future__ import annotations
@@ -128,14 +128,16 @@ class TrainingSet:
     @cached_property
     def _by_customer(self) -> Mapping[str, Bools]:
         """The blocks before the test when they are told apart by customer; empty when by time."""
-        cutoffs = self.cutoffs
-        if self.onset_day is None or self.onset_day <= cutoffs.fit.last_day:
+        cutoffs, onset_day = self.cutoffs, self.onset_day
+        if cutoffs.by_customer:
+            onset_day = cutoffs.fit.first_day
+        elif onset_day is None or onset_day <= cutoffs.fit.last_day:
             return {}
         trained = self._inside(cutoffs.fit) | self._inside(cutoffs.between) | self._inside(cutoffs.later)
         order = np.random.default_rng(0).permutation(int(self.customer.max(initial=-1)) + 1)
         kept_back = trained & (order[self.customer] % KEPT_BACK == 0)
-        later = kept_back & (self.rows.as_of_ms >= self.onset_day * DAY_MS)
-        if np.nansum(self.y[later & (self.rows.kind == 0)]) < MIN_KEPT_BACK_POSITIVES:
+        later = kept_back & (self.rows.as_of_ms >= onset_day * DAY_MS)
+        if not cutoffs.by_customer and np.nansum(self.y[later & (self.rows.kind == 0)]) < MIN_KEPT_BACK_POSITIVES:
             return {}
         return {"fit": trained & ~kept_back, "between": kept_back & ~later, "later": later}
 

@@ -26,7 +26,7 @@ FeatureType = Literal[
 LabelType = Literal["cancel", "lapse", "inactivity"]
 CalendarPart = Literal["weekday", "day_of_month", "month"]
 
-WINDOWS_D: Final = (1, 7, 14, 30, 60, 90)
+WINDOWS_D: Final = (1, 7, 14, 30, 60, 90, 180, 365)
 WINDOWED_TYPES: Final = ("count", "sum", "mean", "max", "distinct_days")
 
 __all__ = [

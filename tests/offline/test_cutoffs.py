@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offline.cutoffs import choose_cutoffs, date_text, day_of, given_cutoffs
+from offline.cutoffs import choose_cutoffs, choose_short_cutoffs, date_text, day_of, given_cutoffs
 from offline.errors import HistoryTooShortError, OfflineError
 
 
@@ -26,6 +26,23 @@ def test_blocks_lie_apart_by_the_horizon_or_the_history_is_too_short(
     assert split.test.last_day + horizon == first + span  # the last matured day is held out
     assert list(split.days) == sorted(set(split.days))
     assert all(split.fit.last_day < day < split.later.first_day for day in split.between.days)
+
+
+@given(first=st.integers(0, 20_000), span=st.integers(0, 400), horizon=st.integers(1, 90), warm_up=st.integers(0, 60))
+def test_a_short_history_keeps_the_embargo_before_the_test_or_is_too_short(
+    first: int, span: int, horizon: int, warm_up: int
+) -> None:
+    if span < warm_up + 2 * horizon + 12:
+        with pytest.raises(HistoryTooShortError, match=f"{span} days there, {warm_up + 2 * horizon + 12} needed"):
+            choose_short_cutoffs(first, first + span, horizon, warm_up)
+        return
+    split = choose_short_cutoffs(first, first + span, horizon, warm_up)
+    assert split.by_customer
+    assert split.fit == split.later
+    assert split.train_days == split.fit.days
+    assert split.fit.first_day >= first + warm_up
+    assert split.test.first_day - split.fit.last_day >= horizon
+    assert split.test.days[-1] + horizon == first + span
 
 
 def test_a_long_block_sees_every_weekday() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from offline.cutoffs import Cutoffs, choose_cutoffs
+from offline.cutoffs import Cutoffs, choose_cutoffs, choose_short_cutoffs
 from offline.errors import HistoryTooShortError, LabelError
 from offline.evaluate import evaluate
 from offline.history import History
@@ -162,3 +162,20 @@ def test_a_drift_that_the_fit_block_has_seen_is_split_by_time_as_ever(training: 
     for onset in (training.cutoffs.fit.last_day, training.cutoffs.test.last_day):
         after = dataclasses.replace(training, onset_day=onset)
         assert (after.fold("later") == training.fold("later")).all()
+
+
+def test_a_short_history_is_told_apart_by_customer_and_the_test_stays_an_embargo_later(
+    workload: Workload, company: Callable[..., Any]
+) -> None:
+    batches = company(workload, n_customers=300, n_days=120)
+    training = build_training_set(
+        workload, lambda: batches, lambda span: choose_short_cutoffs(span.first_day, span.known_until_day, HORIZON)
+    )
+    fit, later, test = training.fold("fit"), training.fold("later"), training.fold("test")
+    assert not set(training.customer[fit]) & set(training.customer[later])
+    n_fit, n_later = len(set(training.customer[fit])), len(set(training.customer[later]))
+    assert n_later / (n_fit + n_later) == pytest.approx(1 / 3, abs=0.1)
+    last_label_ms = training.rows.as_of_ms[fit | later].max() + HORIZON * DAY_MS
+    assert last_label_ms <= training.rows.as_of_ms[test & (training.rows.kind == 0)].min()
+    assert not training.fold("between").any()
+    assert np.isfinite(train(training).thresholds).all()
