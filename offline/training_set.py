@@ -27,7 +27,7 @@ from schemas.durations import DAY_MS
 from schemas.events import EventBatch
 from schemas.workload import Workload
 from stream_app.plan import Plan
-from stream_app.recording import Rows, tick_rows
+from stream_app.recording import Rows, Stretch, tick_rows
 
 Bools = NDArray[np.bool_]
 Fold = Literal["fit", "between", "later", "test"]
@@ -147,7 +147,7 @@ class TrainingSet:
 
 def build_training_set(
     workload: Workload,
-    history: Callable[[], Iterable[EventBatch]],
+    history: Callable[[], Iterable[EventBatch | Stretch]],
     cutoffs: Callable[[Span], Cutoffs],
     *,
     known_until_ms: int | None = None,
@@ -184,7 +184,7 @@ def build_training_set(
     split = cutoffs(span)
     plan = Plan.from_workload(workload)
     share = min(1.0, n_event_rows / max(1, span.n_events))
-    again = getattr(history, "columns", history)
+    again = getattr(history, "again", history)
     rows = tick_rows(plan, again(), days_needed(split), event_sample=share, seed=seed)
     y = outcomes.labels(rows.customer_id, rows.as_of_ms, until_ms)
     made = TrainingSet(plan, rows, y, split, span, onset_day)
@@ -192,7 +192,7 @@ def build_training_set(
     return made
 
 
-def read_outcomes(workload: Workload, history: Iterable[EventBatch]) -> tuple[Outcomes, Span]:
+def read_outcomes(workload: Workload, history: Iterable[EventBatch | Stretch]) -> tuple[Outcomes, Span]:
     """One reading of the history: its outcome events and its span.
 
     Raises
@@ -206,8 +206,8 @@ def read_outcomes(workload: Workload, history: Iterable[EventBatch]) -> tuple[Ou
         if len(batch):
             outcomes.update(batch)
             n_events += len(batch)
-            first = min(first, int(batch.known_time_ms.min()))
-            last = max(last, int(batch.known_time_ms.max()))
+            known = batch.known_time_ms
+            first, last = min(first, int(known.min())), max(last, int(known.max()))
     if not n_events:
         raise LabelError("the history holds no event that the stream would accept")
     return outcomes, Span(first, last, n_events)

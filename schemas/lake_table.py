@@ -82,7 +82,7 @@ def batch_of(topic: EventTopic, table: pa.Table) -> EventBatch:
         customer_id=_objects(table, "customer_id"),
         event_time_ms=table.column("event_time_ms").to_numpy(),
         known_time_ms=table.column("known_time_ms").to_numpy(),
-        kind=_kind_index(topic, table),
+        kind=kind_index(topic, table),
         values={field.name: _values(field.type, table, field.name) for field in topic.fields},
     )
 
@@ -97,6 +97,25 @@ def read_lake(topic: EventTopic, files: Sequence[Path]) -> EventBatch:
             raise LakeError(file, f"cannot be read: {cause}") from cause
     table = pa.concat_tables(tables).unify_dictionaries() if tables else lake_schema(topic).empty_table()
     return batch_of(topic, table).sort()
+
+
+def kind_index(topic: EventTopic, table: pa.Table) -> NDArray[np.int16]:
+    """Index into the topic's kinds of every row of a lake table, (n,).
+
+    Raises
+    ------
+    LakeError
+        When a kind is not one of the topic's.
+    """
+    parts = [np.empty(0, dtype=np.int16)]
+    for chunk in table.column("kind").chunks:
+        names = chunk.dictionary.to_pylist()
+        unknown = [name for name in names if name not in topic.kind_index]
+        if unknown:
+            raise LakeError(topic.name, f"holds kind {unknown[0]!r}, which the workload does not declare")
+        codes = np.array([topic.kind_index[name] for name in names], dtype=np.int16)
+        parts.append(codes[chunk.indices.to_numpy()])
+    return np.concatenate(parts)
 
 
 def _value_array(field_type: str, column: NDArray[Any] | None, n: int) -> pa.Array:
@@ -122,15 +141,3 @@ def _values(field_type: str, table: pa.Table, name: str) -> NDArray[Any]:
         return _objects(table, name)
     numbers: NDArray[Any] = table.column(name).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return numbers
-
-
-def _kind_index(topic: EventTopic, table: pa.Table) -> NDArray[np.int16]:
-    parts = [np.empty(0, dtype=np.int16)]
-    for chunk in table.column("kind").chunks:
-        names = chunk.dictionary.to_pylist()
-        unknown = [name for name in names if name not in topic.kind_index]
-        if unknown:
-            raise LakeError(topic.name, f"holds kind {unknown[0]!r}, which the workload does not declare")
-        codes = np.array([topic.kind_index[name] for name in names], dtype=np.int16)
-        parts.append(codes[chunk.indices.to_numpy()])
-    return np.concatenate(parts)

@@ -38,6 +38,15 @@ class PackedText:
         """The rows one by one."""
         return split(self.data, self.offsets)
 
+    def to_arrow(self) -> Any:
+        """The same as an Arrow array of large strings, without nulls; the bytes are shared."""
+        return pa.LargeStringArray.from_buffers(len(self), pa.py_buffer(self.offsets), pa.py_buffer(self.data))
+
+    def to_objects(self) -> NDArray[np.object_]:
+        """The same as text, (n,)."""
+        texts: NDArray[np.object_] = self.to_arrow().to_numpy(zero_copy_only=False)
+        return texts
+
 
 def split(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> list[bytes]:
     """The pieces of `data` between neighbouring `offsets`."""
@@ -58,11 +67,16 @@ def pack_text(column: NDArray[Any]) -> PackedText:
         array = pa.array(column, from_pandas=False)  # untyped: told to make text, Arrow would take bytes as text
         if not (pa.types.is_null(array.type) or pa.types.is_string(array.type)):
             raise TypeError(f"it is {array.type}")
-        array = array.cast(pa.large_string())
     except (pa.ArrowException, UnicodeError, TypeError, ValueError) as cause:
         raise CodecError("garbage", f"a text column holds something that is not text: {cause}") from cause
+    return pack_array(array)
+
+
+def pack_array(array: Any) -> PackedText:
+    """An Arrow array of strings (or nulls) as packed UTF-8."""
+    array = array.cast(pa.large_string())
     _, offset_buffer, data_buffer = array.buffers()
-    offsets = np.frombuffer(offset_buffer, dtype=np.int64, count=len(array) + 1)
+    offsets = np.frombuffer(offset_buffer, dtype=np.int64, count=len(array) + 1, offset=8 * array.offset)
     data = np.frombuffer(data_buffer, dtype=np.uint8) if data_buffer else np.empty(0, dtype=np.uint8)
     is_null = np.asarray(array.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
     first, last = int(offsets[0]), int(offsets[-1])
