@@ -16,30 +16,36 @@ from numpy.typing import NDArray
 
 from schemas.errors import LakeError
 from schemas.lake_table import kind_index, lake_schema
-from schemas.packed import pack_array
+from schemas.packed import PackedText
 from schemas.workload import EventTopic
 from stream_app import opcodes as op
 from stream_app.columns import Columns, TopicTable, codes_of, hash_packed, width_of
-from stream_app.decode_kernel import scale_column
+from stream_app.decode_kernel import scale_cells
 from stream_app.plan import Plan
 
 Int64s = NDArray[np.int64]
 
 
+def table_schema(topic: EventTopic) -> pa.Schema:
+    """What `read_table` gives: `lake_schema` without the partition, which the file's name says."""
+    return pa.schema([field for field in lake_schema(topic) if field.name != "partition"])
+
+
 def read_table(topic: EventTopic, path: Path) -> pa.Table:
-    """A lake file with the columns of `lake_schema`, customers as a dictionary, each column in one piece.
+    """A lake file with the columns of `table_schema`, customers as a dictionary, each column in one piece.
 
     Raises
     ------
     LakeError
         When it cannot be read, or holds something else.
     """
-    schema = lake_schema(topic)
+    schema = table_schema(topic)
     at = schema.get_field_index("customer_id")
     expected = schema.set(at, pa.field("customer_id", pa.dictionary(pa.int32(), pa.string()), nullable=False))
     try:
         data = pa.BufferReader(path.read_bytes())  # in one read: files are small
-        table = pq.ParquetFile(data, read_dictionary=["customer_id"], pre_buffer=False).read(use_threads=False)
+        file = pq.ParquetFile(data, read_dictionary=["customer_id"], pre_buffer=False)
+        table = file.read(columns=schema.names, use_threads=False)
         if not table.schema.equals(expected):
             plain = table.cast(schema)
             table = plain.set_column(at, expected.field(at), plain.column(at).dictionary_encode())
@@ -88,7 +94,7 @@ class ColumnsWriter:
         columns.offset[rows] = _numbers(table, "offset")
         columns.kind[rows] = kind_index(self.plan.workload.topics[source], table)
         columns.kind[rows] += self.plan.first_kind[source]
-        columns.id_hash[rows] = hash_packed(pack_array(_piece(table, "event_id")))
+        columns.id_hash[rows] = hash_packed(_packed(_piece(table, "event_id")))
         self.partition[rows] = partition
         self._add_customers(rows, _piece(table, "customer_id"))
         for field in range(len(self.plan.workload.topics[source].fields)):
@@ -109,7 +115,7 @@ class ColumnsWriter:
         self._n_key_bytes += len(keys)
 
     def _add_customers(self, rows: slice, encoded: Any) -> None:
-        names, which = pack_array(encoded.dictionary), encoded.indices.to_numpy()
+        names, which = _packed(encoded.dictionary), encoded.indices.to_numpy()
         self.columns.key_at[rows] = (names.offsets[:-1] + self._n_key_bytes)[which]
         self.columns.key_len[rows] = np.diff(names.offsets)[which]
         self.columns.key_hash[rows] = hash_packed(names)[which]
@@ -122,19 +128,29 @@ class ColumnsWriter:
             return
         if field.type == "category":
             encoded = column.dictionary_encode()
-            codes = np.append(codes_of(pack_array(encoded.dictionary), tables.categories_of(j)), op.NONE)
+            codes = np.append(codes_of(_packed(encoded.dictionary), tables.categories_of(j)), op.NONE)
             self.columns.values[rows, j] = codes[encoded.indices.fill_null(len(codes) - 1).to_numpy()]
             return
-        numbers = np.array(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
-        scaled = np.empty(len(numbers), np.int64)
-        scale_column(numbers, tables.field_kinds[j], float(field.scale), scaled, self.columns.status[rows])
-        self.columns.values[rows, j] = scaled
+        valid, cells = column.buffers()
+        bits = np.frombuffer(valid, np.uint8) if valid is not None and column.null_count else np.zeros(0, np.uint8)
+        kind = tables.field_kinds[j]
+        numbers = np.frombuffer(cells, np.float64 if field.type == "number" else np.int64)
+        out, status = self.columns.values[rows, j], self.columns.status[rows]
+        scale_cells(numbers, bits, column.offset, kind, float(field.scale), out, status)
 
 
 def _piece(table: pa.Table, name: str) -> Any:
     """A column of a combined table as one array."""
     column = table.column(name)
     return column.chunk(0) if column.num_chunks else pa.array([], column.type)
+
+
+def _packed(array: Any) -> PackedText:
+    """An array of strings without nulls; `pack_array` would copy."""
+    _, ends, data = array.buffers()
+    offsets = np.frombuffer(ends, np.int32, len(array) + 1, 4 * array.offset).astype(np.int64)
+    text = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    return PackedText(text[offsets[0] : offsets[-1]], offsets - offsets[0], np.zeros(len(array), np.bool_))
 
 
 def _numbers(table: pa.Table, name: str) -> Int64s:

@@ -17,10 +17,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from offline.errors import EmptyLakeError
-from offline.lake_columns import ColumnsWriter, read_table
+from offline.lake_columns import ColumnsWriter, read_table, table_schema
 from schemas.durations import DAY_MS
 from schemas.lake import Lake, day_of
-from schemas.lake_table import lake_schema
 from schemas.workload import Workload
 from stream_app import opcodes as op
 from stream_app.columns import Columns
@@ -85,7 +84,7 @@ class StretchReader:
         nothing, _ = ColumnsWriter(self._plan, 0).finish()
         self._waiting, self._waiting_partition = nothing, np.zeros(0, np.int64)
         self._with_tables = with_tables
-        self._waiting_tables = [lake_schema(topic).empty_table() for topic in self._topics]
+        self._waiting_tables = [table_schema(topic).empty_table() for topic in self._topics]
         self._tables: list[pa.Table] = []
         self._begins: list[int] = []
 
@@ -142,7 +141,7 @@ class StretchReader:
     def _keep_texts(self, files: Sequence[_File], tables: Sequence[pa.Table]) -> None:
         by_source = [[table] for table in self._waiting_tables]
         for file, table in zip(files, tables, strict=True):
-            by_source[file.source].append(table.cast(lake_schema(self._topics[file.source])))
+            by_source[file.source].append(table.cast(table_schema(self._topics[file.source])))
         self._tables = [pa.concat_tables(parts).unify_dictionaries() for parts in by_source]
 
     def _count(self, what: str, sources: Int64s, but: Int64s | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from schemas.errors import CodecError
@@ -67,17 +68,20 @@ def pack_text(column: NDArray[Any]) -> PackedText:
         array = pa.array(column, from_pandas=False)  # untyped: told to make text, Arrow would take bytes as text
         if not (pa.types.is_null(array.type) or pa.types.is_string(array.type)):
             raise TypeError(f"it is {array.type}")
+        array = array.cast(pa.large_string())
     except (pa.ArrowException, UnicodeError, TypeError, ValueError) as cause:
         raise CodecError("garbage", f"a text column holds something that is not text: {cause}") from cause
-    return pack_array(array)
-
-
-def pack_array(array: Any) -> PackedText:
-    """An Arrow array of strings (or nulls) as packed UTF-8."""
-    array = array.cast(pa.large_string())
     _, offset_buffer, data_buffer = array.buffers()
-    offsets = np.frombuffer(offset_buffer, dtype=np.int64, count=len(array) + 1, offset=8 * array.offset)
+    offsets = np.frombuffer(offset_buffer, dtype=np.int64, count=len(array) + 1)
     data = np.frombuffer(data_buffer, dtype=np.uint8) if data_buffer else np.empty(0, dtype=np.uint8)
     is_null = np.asarray(array.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
     first, last = int(offsets[0]), int(offsets[-1])
     return PackedText(data[first:last], offsets - first, is_null)
+
+
+def codes_of_texts(column: NDArray[Any]) -> NDArray[np.int64]:
+    """Rank of each text among the distinct ones, by their UTF-8 bytes; (n,)."""
+    encoded = pa.array(column, pa.string()).dictionary_encode()
+    rank = np.empty(len(encoded.dictionary), np.int64)
+    rank[pc.array_sort_indices(encoded.dictionary).to_numpy()] = np.arange(len(rank))
+    return rank[encoded.indices.to_numpy()]

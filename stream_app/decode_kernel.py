@@ -144,6 +144,29 @@ def scale_column(x: Array, kind: Integer, scale: Integer, out: Array, status: Ar
 
 
 @compiled
+def scale_cells(
+    x: Array, valid: Array, first: Integer, kind: Integer, scale: Integer, out: Array, status: Array
+) -> None:
+    """`scale_column` of Arrow's cells ``x[first:]``: a cell whose bit in ``valid`` is 0 is null; no bits: none is."""
+    for i in range(len(out)):
+        place = first + i
+        if len(valid) > 0 and not (valid[place >> 3] >> (place & 7)) & 1:
+            out[i] = op.NONE
+            continue
+        cell = np.float64(x[place])
+        if np.isnan(cell):
+            out[i] = op.NONE
+            continue
+        if kind == TIME and np.isfinite(cell):
+            value, bad = np.int64(cell), _range_status(np.int64(cell))
+        else:
+            value, bad = scale_number(cell, scale)
+        out[i] = value
+        if bad != op.PENDING and status[i] == op.PENDING:
+            status[i] = bad
+
+
+@compiled
 def _range_status(value: Integer) -> Any:
     """PENDING, or why a time value is refused."""
     if value < OLDEST_MS:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.events import EventBatch
+from schemas.packed import codes_of_texts
 from stream_app import opcodes as op
 from stream_app.columns import Columns, columns_of
 from stream_app.merge_kernel import merge_by_known_time
@@ -48,6 +49,15 @@ class Rows:
     def take(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Rows:
         """Rows at ``chosen`` positions."""
         return Rows(*(getattr(self, f.name)[chosen] for f in fields(self)))
+
+    def in_order(self) -> Rows:
+        """The same rows by moment, customer and kind, whatever order they were taken in.
+
+        Rows of one customer at one moment stay in the order of their events, which no splitting of customers changes.
+        """
+        if not len(self):
+            return self
+        return self.take(np.lexsort((self.kind, codes_of_texts(self.customer_id), self.as_of_ms)))
 
     @classmethod
     def concat(cls, parts: Sequence[Rows]) -> Rows:
@@ -109,6 +119,15 @@ def tick_rows(
     for batch in batches:
         recorder.update(batch)
     return recorder.finish()
+
+
+def state_before(plan: Plan, stretches: Iterable[Stretch], day: int) -> PartitionState:
+    """All customers once everything known before ``day`` has been applied; that day's ticks are left to take."""
+    recorder = Recorder(plan, [day])
+    recorder.cutoffs = []
+    for stretch in stretches:
+        recorder.apply_stretch(stretch)
+    return recorder.state
 
 
 class Recorder:
