@@ -25,6 +25,7 @@ DRIVERS = {
     "postgresql+psycopg": "postgresql+psycopg",
 }
 WAIT_S = 30
+SECRET_WORDS = ("pass", "secret", "token", "key")  # in the name of a parameter of an address
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class Database:
         if url.drivername not in DRIVERS:
             raise ScoreTableError(named, f"names {url.drivername!r}; scores go to sqlite and postgresql")
         self._url = url.set(drivername=DRIVERS[url.drivername])
-        self._secrets = _secrets(address, url.password, [str(value) for value in url.query.values()])
+        hidden = [str(value) for name, value in url.query.items() if any(word in name.lower() for word in SECRET_WORDS)]
+        self._secrets = _secrets(address, url.password, hidden)
         self.name = self.without_secrets(str(self._url.set(query={}).render_as_string(hide_password=True)))
 
     @contextmanager
