@@ -127,10 +127,9 @@ def _lines(done: ScoringDone) -> list[str]:
 
     shared, counts = done.shared, done.accounting
     share = done.n_high / max(1, done.n_customers)
-    lines = [
-        f"{shared.version} (bundle {done.bundle_id[:16]}) as of {date_text(shared.as_of_day)}: "
-        f"{done.n_customers} customers, {done.n_high} ({share:.1%}) at or above the threshold {shared.threshold:.3f}"
-    ]
+    high = f"{done.n_high} ({share:.1%}) at or above the threshold {shared.threshold:.3f}"
+    what = f"{shared.version} (bundle {done.bundle_id[:16]}) as of {date_text(shared.as_of_day)}"
+    lines = [f"{what}: {done.n_customers} customers, {high}"]
     if done.path is not None:
         lines.append(str(done.path))
     if counts is not None:

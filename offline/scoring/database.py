@@ -110,7 +110,7 @@ class Database:
             advice = f"needs {cause.name}: install driftline with the extra `postgres`"
             raise ScoreTableError(self.name, advice) from None
         if is_sqlite:  # its driver begins transactions late, and never for CREATE TABLE
-            event.listen(engine, "connect", lambda raw, _: setattr(raw, "isolation_level", None))
+            event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
         return engine
 
@@ -145,7 +145,7 @@ class Transaction:
     def quoted(self, name: str) -> str:
         """A table's (``schema.table``) or column's name as SQL takes it."""
         quote_one = self._connection.dialect.identifier_preparer.quote
-        return ".".join(str(quote_one(part)) for part in name.split("."))
+        return ".".join(str(quote_one(part)) for part in name.split(".")).replace(":", "\\:")
 
     def columns(self, table: str) -> dict[str, Column]:
         """The columns of a table; none when there is no such table."""
@@ -169,19 +169,25 @@ class Transaction:
         return found
 
     def load(self, table: str, rows: pa.Table) -> None:
-        """Put rows into a table with the same columns, in bulk."""
+        """Put rows into a table of our own with the same columns, in bulk."""
         names = [self.quoted(name) for name in rows.schema.names]
         if self.is_sqlite:
             places = ", ".join("?" * len(names))
             cells = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
             if cells:
-                self._connection.exec_driver_sql(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})", cells)
+                into = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})"  # noqa: S608  names of our own
+                self._connection.exec_driver_sql(into, cells)
             return
         content = io.BytesIO()
         csv.write_csv(rows, content, csv.WriteOptions(include_header=False))
-        with self._connection.connection.driver_connection.cursor() as cursor:
-            with cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN WITH (FORMAT csv)") as copy:
-                copy.write(content.getbuffer())
+        into = f"COPY {table} ({', '.join(names)}) FROM STDIN WITH (FORMAT csv)"
+        with self._connection.connection.driver_connection.cursor() as cursor, cursor.copy(into) as copy:
+            copy.write(content.getbuffer())
+
+
+def _prepare_sqlite(raw: Any, _: object) -> None:
+    raw.isolation_level = None
+    raw.execute("PRAGMA temp_store = MEMORY")
 
 
 def _driver_errors() -> tuple[type[Exception], ...]:

@@ -4,6 +4,7 @@ The column holds what the table of scores says, so here too the newest event tim
 event times.
 """
 
+# ruff: noqa: S608  names are quoted by the database's dialect, values are bound
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ class ScoreColumn:
         if missing and self._adds:
             self.counts.added += self._on.execute(
                 f"INSERT INTO {self._table} ({self._key}, {self._column}) "
-                f"SELECT CAST(newest.customer_id AS {self._key_type}), {score} FROM {newest} AS newest WHERE NOT {has_it}"
+                f"SELECT CAST(newest.customer_id AS {self._key_type}), {score} FROM {newest} AS newest "
+                f"WHERE NOT {has_it}"
             )
         elif missing:
             self.counts.missing += missing

@@ -5,6 +5,7 @@ one as of the same day or a later; else it stays. So a run done twice changes no
 that is newer. The column of a table of the user's own follows in `score_column`.
 """
 
+# ruff: noqa: S608  names are quoted by the database's dialect, values are bound
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ class ScoreTable:
             "workload_hash": shared.workload_hash,
             "as_of_ms": shared.as_of_ms,
         }
-        kinds = ", ".join(f"{column} {TYPES[column]}" for column in STAGED_COLUMNS)
+        kinds = ", ".join(f"{column} {_type(column)}" for column in STAGED_COLUMNS)  # no index: it is read once, whole
         transaction.execute(f"CREATE TEMPORARY TABLE {STAGED} ({kinds})")
 
     def write(self, table: pa.Table) -> None:
@@ -167,7 +168,11 @@ def _check_or_create(transaction: Transaction, database: Database, table: str) -
 
 def _typed(name: str, value: str) -> str:
     """A bound value whose type PostgreSQL cannot see from where it stands."""
-    return f"CAST({value} AS {TYPES[name].split(' NOT')[0]})" if value.startswith(":") else value
+    return f"CAST({value} AS {_type(name)})" if value.startswith(":") else value
+
+
+def _type(column: str) -> str:
+    return TYPES[column].partition(" NOT")[0]
 
 
 def _staged(table: pa.Table) -> pa.Table:
