@@ -52,7 +52,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     data = create_dataset("uniform", options.events, options.customers)
     files = create_bundle(folder / "models", create_dataset("uniform", 50_000, 15_000)).files
     shared = ScoredAs(DAY + 1, "bench", "0" * 16, 0.5)
-    job = ScoringJob(folder / "lake", data.workload, dict(files), shared)
+    job = ScoringJob(folder / "lake", data.workload.text, dict(files), shared)
     n_events = fill(Lake(job.lake_dir), data)
     plan = Plan.from_workload(data.workload)
     model = BoosterModel("bench", files, plan)

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from schemas.settings import Settings
 from schemas.workload import Workload, load_workload
+
+if TYPE_CHECKING:
+    from offline.dask_engine import Cluster
 
 workload_option = click.option("--workload", "name", metavar="NAME|PATH", help="Default DRIFTLINE_WORKLOAD.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -82,6 +87,8 @@ def ingest(name: str | None, as_json: bool) -> None:
 @click.option("--event-rows", type=click.IntRange(0), default=30_000, show_default=True, help="Event rows to sample.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
 @threads_option
+@click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
+@click.option("--scheduler", metavar="ADDRESS", help="With --engine dask: of a cluster; default is this machine.")
 @json_option
 def train(
     name: str | None,
@@ -92,6 +99,8 @@ def train(
     event_rows: int,
     seed: int,
     threads: int,
+    engine: str,
+    scheduler: str | None,
     as_json: bool,
 ) -> None:
     """Train a model on the lake and write the next version.
@@ -111,13 +120,27 @@ def train(
         n_threads=threads,
         seed=seed,
     )
-    bundle = train_version(settings, workload, options, created_ms=_wall_ms(), say=_say)
+    with _engine(engine, scheduler) as cluster:
+        bundle = train_version(settings, workload, options, created_ms=_wall_ms(), say=_say, cluster=cluster)
     found = bundle.json("evaluation.json") | {
         "version": bundle.manifest.version,
         "bundle_id": bundle.manifest.bundle_id,
         "path": str(bundle.path),
     }
     _print_evaluation(found, as_json)
+
+
+@contextmanager
+def _engine(engine: str, scheduler: str | None) -> Iterator[Cluster | None]:
+    if engine == "local":
+        if scheduler is not None:
+            raise click.UsageError("--scheduler needs --engine dask")
+        yield None
+        return
+    from offline.dask_engine import create_cluster
+
+    with create_cluster(scheduler) as cluster:
+        yield cluster
 
 
 @click.command(epilog=_examples("driftline evaluate champion --json"))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from offline.customer_shares import EVERYONE, Share
 from offline.stretches import Refused, StretchReader
 from schemas.durations import DAY_MS
 from schemas.events import EventBatch
@@ -61,10 +62,14 @@ def read_known(
 
 
 def read_stretches(
-    lake: Lake, workload: Workload, until_known_ms: int | None = None, refused: Refused | None = None
+    lake: Lake,
+    workload: Workload,
+    until_known_ms: int | None = None,
+    refused: Refused | None = None,
+    share: Share = EVERYONE,
 ) -> Iterator[Stretch]:
     """The same events as columns alone, some days of all topics at once: the fast way into the heart."""
-    return StretchReader(lake, workload, until_known_ms, refused).stretches()
+    return StretchReader(lake, workload, until_known_ms, refused, share).stretches()
 
 
 class History:
@@ -74,14 +79,16 @@ class History:
     by reading again.
     """
 
-    def __init__(self, lake: Lake, workload: Workload, until_known_ms: int | None = None) -> None:
-        self._lake, self._workload, self._until_ms = lake, workload, until_known_ms
+    def __init__(
+        self, lake: Lake, workload: Workload, until_known_ms: int | None = None, share: Share = EVERYONE
+    ) -> None:
+        self._lake, self._workload, self._until_ms, self._share = lake, workload, until_known_ms, share
         self._remembered: list[Stretch] | None = None
 
     def __call__(self) -> Iterator[Stretch]:
         """Read the lake; what fits is remembered."""
         remembered, n_events = list[Stretch](), 0
-        for stretch in read_stretches(self._lake, self._workload, self._until_ms):
+        for stretch in read_stretches(self._lake, self._workload, self._until_ms, share=self._share):
             n_events += len(stretch.columns)
             if n_events <= MAX_REMEMBERED:
                 remembered.append(stretch)
@@ -93,4 +100,4 @@ class History:
         if self._remembered is not None:
             yield from self._remembered
         else:
-            yield from read_stretches(self._lake, self._workload, self._until_ms)
+            yield from read_stretches(self._lake, self._workload, self._until_ms, share=self._share)

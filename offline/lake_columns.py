@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from schemas.errors import LakeError
 from schemas.lake_table import kind_index, lake_schema
-from schemas.packed import PackedText
+from schemas.packed import pack_array
 from schemas.workload import EventTopic
 from stream_app import opcodes as op
 from stream_app.columns import Columns, TopicTable, codes_of, hash_packed, width_of
@@ -94,7 +94,7 @@ class ColumnsWriter:
         columns.offset[rows] = _numbers(table, "offset")
         columns.kind[rows] = kind_index(self.plan.workload.topics[source], table)
         columns.kind[rows] += self.plan.first_kind[source]
-        columns.id_hash[rows] = hash_packed(_packed(_piece(table, "event_id")))
+        columns.id_hash[rows] = hash_packed(pack_array(_piece(table, "event_id")))
         self.partition[rows] = partition
         self._add_customers(rows, _piece(table, "customer_id"))
         for field in range(len(self.plan.workload.topics[source].fields)):
@@ -115,7 +115,7 @@ class ColumnsWriter:
         self._n_key_bytes += len(keys)
 
     def _add_customers(self, rows: slice, encoded: Any) -> None:
-        names, which = _packed(encoded.dictionary), encoded.indices.to_numpy()
+        names, which = pack_array(encoded.dictionary), encoded.indices.to_numpy()
         self.columns.key_at[rows] = (names.offsets[:-1] + self._n_key_bytes)[which]
         self.columns.key_len[rows] = np.diff(names.offsets)[which]
         self.columns.key_hash[rows] = hash_packed(names)[which]
@@ -128,7 +128,7 @@ class ColumnsWriter:
             return
         if field.type == "category":
             encoded = column.dictionary_encode()
-            codes = np.append(codes_of(_packed(encoded.dictionary), tables.categories_of(j)), op.NONE)
+            codes = np.append(codes_of(pack_array(encoded.dictionary), tables.categories_of(j)), op.NONE)
             self.columns.values[rows, j] = codes[encoded.indices.fill_null(len(codes) - 1).to_numpy()]
             return
         valid, cells = column.buffers()
@@ -143,14 +143,6 @@ def _piece(table: pa.Table, name: str) -> Any:
     """A column of a combined table as one array."""
     column = table.column(name)
     return column.chunk(0) if column.num_chunks else pa.array([], column.type)
-
-
-def _packed(array: Any) -> PackedText:
-    """An array of strings without nulls; `pack_array` would copy."""
-    _, ends, data = array.buffers()
-    offsets = np.frombuffer(ends, np.int32, len(array) + 1, 4 * array.offset).astype(np.int64)
-    text = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
-    return PackedText(text[offsets[0] : offsets[-1]], offsets - offsets[0], np.zeros(len(array), np.bool_))
 
 
 def _numbers(table: pa.Table, name: str) -> Int64s:

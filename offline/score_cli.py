@@ -40,9 +40,7 @@ Examples:
 @click.option("--update-only", is_flag=True, help="Add no customers to a table of your own.")
 @click.option("--reasons", type=click.IntRange(0, 20), default=0, show_default=True, help="Reasons of each customer.")
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
-@click.option(
-    "--scheduler", metavar="ADDRESS", help="With --engine dask: of a running cluster; default is this machine."
-)
+@click.option("--scheduler", metavar="ADDRESS", help="With --engine dask: of a cluster; default is this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def score(
     version: str,
@@ -83,7 +81,9 @@ def score(
         from offline.dask_engine import create_cluster, scored_tables
 
         with create_cluster(scheduler) as cluster:
-            done = run(settings, workload, version, options, _say, lambda job: scored_tables(cluster, job))
+            done = run(
+                settings, workload, version, options, _say, lambda job: scored_tables(cluster, job, settings.partitions)
+            )
     else:
         done = run(settings, workload, version, options, _say, ScoringJob.tables)
     click.echo(json.dumps(done.as_json(), indent=1, sort_keys=True) if as_json else "\n".join(_lines(done)))

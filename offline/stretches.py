@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from offline.customer_shares import EVERYONE, Share, check_at_home
 from offline.errors import EmptyLakeError
 from offline.lake_columns import ColumnsWriter, read_table, table_schema
 from schemas.durations import DAY_MS
@@ -57,13 +58,15 @@ class StretchReader:
         Leave out what became known at or after this moment; None takes everything.
     refused
         Counts what was left out, as ``"refused"`` and ``"duplicate"`` per topic.
+    share
+        Of the customers whose events are handed out.
     with_tables
         Keep the texts of a stretch for `table`.
 
     Raises
     ------
     EmptyLakeError
-        When nothing of the workload is in the lake.
+        When nothing of the workload is in the lake, or in the partitions of the share.
     """
 
     def __init__(
@@ -72,12 +75,14 @@ class StretchReader:
         workload: Workload,
         until_known_ms: int | None = None,
         refused: Refused | None = None,
+        share: Share = EVERYONE,
         with_tables: bool = False,
     ) -> None:
         self._plan, self._topics = Plan.from_workload(workload), workload.topics
         self._until_ms = FOR_EVER_MS if until_known_ms is None else until_known_ms
         self._counts = Counter[str]() if refused is None else refused
-        self._files = _files_by_day(lake, workload)
+        self._share = share
+        self._files = _files_by_day(lake, workload, share)
         if not self._files:
             raise EmptyLakeError(lake.root)
         self._seen = _SeenIds(np.array([topic.deduplicate for topic in self._topics], np.bool_))
@@ -108,7 +113,7 @@ class StretchReader:
 
     def _read(self, files: Sequence[_File], end_ms: int) -> Stretch:
         """What is known before ``end_ms`` of what has waited and of more files; the rest waits."""
-        tables = [read_table(self._topics[file.source], file.path) for file in files]
+        tables = [self._table(file) for file in files]
         writer = ColumnsWriter(self._plan, len(self._waiting) + sum(table.num_rows for table in tables))
         self._begins = []
         for source in range(len(self._topics)):
@@ -128,7 +133,13 @@ class StretchReader:
         order = _in_known_order(columns, partition, np.flatnonzero(is_accepted & is_due))
         kept = self._seen.keep_first(order, columns, partition)
         self._count("duplicate", columns.source[order], columns.source[kept])
-        return Stretch(columns, kept, end_ms)
+        return Stretch(columns, self._share.take(columns, kept), end_ms)
+
+    def _table(self, file: _File) -> pa.Table:
+        table = read_table(self._topics[file.source], file.path)
+        if self._share.partitions is not None:
+            check_at_home(table, file.partition, self._share.n_partitions, file.path)
+        return table
 
     def _wait(self, columns: Columns, partition: Int64s, rows: Int64s) -> None:
         if self._with_tables:
@@ -152,10 +163,12 @@ class StretchReader:
             self._counts[f"{self._topics[source].name}:{what}"] += int(n[source])
 
 
-def _files_by_day(lake: Lake, workload: Workload) -> dict[int, list[_File]]:
+def _files_by_day(lake: Lake, workload: Workload, share: Share) -> dict[int, list[_File]]:
     found: dict[int, list[_File]] = {}
     for source, topic in enumerate(workload.topics):
         for one in lake.slices(topic.name):
+            if not share.holds(one.partition):
+                continue
             for name in one.files:
                 day, n_rows = day_of(name[10:20]), one.n_rows / len(one.files)
                 path = lake.topic_dir(topic.name) / name

@@ -6,6 +6,7 @@ alone; then the model is trained once more on everything before the test block. 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,7 +95,17 @@ class Trained:
         return {**dict(zip(ROW_KINDS, self.thresholds, strict=True)), "rule": RULE}
 
 
-def train(training: TrainingSet, recipes: tuple[Recipe, ...] = (ALL,), *, n_threads: int = 1, seed: int = 0) -> Trained:
+NewTrees = Callable[[int, int], BoostedTrees]
+
+
+def train(
+    training: TrainingSet,
+    recipes: tuple[Recipe, ...] = (ALL,),
+    *,
+    n_threads: int = 1,
+    seed: int = 0,
+    new_trees: NewTrees = BoostedTrees,
+) -> Trained:
     """Train, choose and calibrate.
 
     Parameters
@@ -103,11 +114,13 @@ def train(training: TrainingSet, recipes: tuple[Recipe, ...] = (ALL,), *, n_thre
         Tried in this order; the first is the one that is always possible.
     n_threads
         Of XGBoost; part of what makes the bytes of the model.
+    new_trees
+        Makes untrained trees of (threads, seed): those of this process, or of a cluster.
     """
     tried: dict[str, float | None] = {}
     best: tuple[float, Recipe, int, BoostedTrees] | None = None
     for recipe in recipes:
-        attempt = _attempt(training, recipe, n_threads, seed)
+        attempt = _attempt(training, recipe, new_trees(n_threads, seed))
         tried[recipe.name] = None if attempt is None else attempt[0]
         if attempt is not None and (best is None or attempt[0] < best[0]):
             best = (attempt[0], recipe, *attempt[1:])
@@ -117,7 +130,7 @@ def train(training: TrainingSet, recipes: tuple[Recipe, ...] = (ALL,), *, n_thre
     rows = recipe.rows(training, training.fold("fit", "between", "later"))
     X, y = training.rows.X[rows], training.y[rows]
     return Trained(
-        trees=BoostedTrees(n_threads, seed).fit(X, y, n_rounds, recipe.weights(training, rows)),
+        trees=new_trees(n_threads, seed).fit(X, y, n_rounds, recipe.weights(training, rows)),
         n_rounds=n_rounds,
         platt=platt,
         thresholds=thresholds,
@@ -128,9 +141,7 @@ def train(training: TrainingSet, recipes: tuple[Recipe, ...] = (ALL,), *, n_thre
     )
 
 
-def _attempt(
-    training: TrainingSet, recipe: Recipe, n_threads: int, seed: int
-) -> tuple[float, int, BoostedTrees] | None:
+def _attempt(training: TrainingSet, recipe: Recipe, trees: BoostedTrees) -> tuple[float, int, BoostedTrees] | None:
     """(log loss on the later block's tick rows, rounds, model of the fit block)."""
     rows = recipe.rows(training, training.fold("fit"))
     X, y = training.rows.X[rows], training.y[rows]
@@ -138,7 +149,6 @@ def _attempt(
         return None
     later = training.fold("later")
     weight = recipe.weights(training, rows)
-    trees = BoostedTrees(n_threads, seed)
     n_rounds = trees.best_n_rounds(X, y, training.rows.X[later], training.y[later], weight)
     trees.fit(X, y, n_rounds, weight)
     ticks = training.fold("later", row_kind=0)

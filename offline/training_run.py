@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from offline.cutoffs import Cutoffs, choose_cutoffs, choose_test_cutoffs, date_text, day_of, given_cutoffs
 from offline.evaluate import evaluate
 from offline.history import History
-from offline.models import Logistic
+from offline.models import BoostedTrees, Logistic
 from offline.packaging import package, scores_of
 from offline.registry import Registry
 from offline.retraining import horizon_days
-from offline.train import train
-from offline.training_set import N_EVENT_ROWS, ROW_KINDS, Span, build_training_set
+from offline.train import NewTrees, train
+from offline.training_set import (
+    N_EVENT_ROWS,
+    ROW_KINDS,
+    LocalReading,
+    Reading,
+    Span,
+    assemble,
+    build_training_set,
+)
 from schemas.bundle import Bundle
 from schemas.durations import DAY_MS
 from schemas.lake import Lake
@@ -23,6 +31,9 @@ from schemas.settings import Settings
 from schemas.workload import Workload
 from schemas.workload_parse import parse_workload
 from stream_app.model import BoosterModel
+
+if TYPE_CHECKING:
+    from offline.dask_engine import Cluster
 
 Say = Callable[[str], None]
 
@@ -57,8 +68,9 @@ def train_version(
     *,
     created_ms: int | None = None,
     say: Say = lambda _: None,
+    cluster: Cluster | None = None,
 ) -> Bundle:
-    """Train on the lake, write the next version and make it the challenger."""
+    """Train on the lake, write the next version and make it the challenger; on a cluster if one is given."""
     lake, registry = Lake(settings.lake_dir), Registry(settings.models_dir, workload.name)
     horizon = horizon_days(workload)
 
@@ -75,16 +87,20 @@ def train_version(
 
     until_ms = None if options.until_day is None else options.until_day * DAY_MS
     say("reading the history")
-    training = build_training_set(
+    reading: Reading = LocalReading(workload, History(lake, workload, until_ms))
+    new_trees: NewTrees = BoostedTrees
+    if cluster is not None:
+        reading, new_trees = cluster.reading(lake, workload, settings.partitions, until_ms), cluster.new_trees
+    training = assemble(
         workload,
-        History(lake, workload, until_ms),
+        reading,
         split,
         known_until_ms=until_ms,
         n_event_rows=options.n_event_rows,
         seed=options.seed,
     )
     say(f"training on {int(training.fold('fit', 'between', 'later').sum())} rows")
-    trained = train(training, n_threads=options.n_threads, seed=options.seed)
+    trained = train(training, n_threads=options.n_threads, seed=options.seed, new_trees=new_trees)
     say("evaluating on the held-out cut-offs")
     bundle = package(registry, lake, training, trained, created_ms=created_ms)
     registry.set_alias("challenger", bundle.manifest.version)

@@ -79,6 +79,14 @@ def pack_text(column: NDArray[Any]) -> PackedText:
     return PackedText(data[first:last], offsets - first, is_null)
 
 
+def pack_array(array: Any) -> PackedText:
+    """An Arrow array of strings without nulls as packed UTF-8; its bytes are shared."""
+    _, ends, data = array.buffers()
+    offsets = np.frombuffer(ends, np.int32, len(array) + 1, 4 * array.offset).astype(np.int64)
+    text = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    return PackedText(text[offsets[0] : offsets[-1]], offsets - offsets[0], np.zeros(len(array), np.bool_))
+
+
 def codes_of_texts(column: NDArray[Any]) -> NDArray[np.int64]:
     """Rank of each text among the distinct ones, by their UTF-8 bytes; (n,)."""
     encoded = pa.array(column, pa.string()).dictionary_encode()

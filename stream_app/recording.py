@@ -50,14 +50,14 @@ class Rows:
         """Rows at ``chosen`` positions."""
         return Rows(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
-    def in_order(self) -> Rows:
-        """The same rows by moment, customer and kind, whatever order they were taken in.
+    def order(self) -> Int64s:
+        """Positions of the rows by moment, customer and kind, whatever order they were taken in; (n,).
 
-        Rows of one customer at one moment stay in the order of their events, which no splitting of customers changes.
+        Rows of one customer at one moment stay in the order of their events, which no sharing of customers changes.
         """
         if not len(self):
-            return self
-        return self.take(np.lexsort((self.kind, codes_of_texts(self.customer_id), self.as_of_ms)))
+            return np.zeros(0, np.int64)
+        return np.lexsort((self.kind, codes_of_texts(self.customer_id), self.as_of_ms)).astype(np.int64)
 
     @classmethod
     def concat(cls, parts: Sequence[Rows]) -> Rows:

@@ -19,7 +19,7 @@ from offline.scoring.errors import ScoringError
 from offline.scoring.score_column import OwnTable
 from offline.scoring.score_file import ScoreSink, create_score_file
 from offline.scoring.score_table import TABLE, Accounting, create_score_table
-from offline.scoring.scores import ScoredAs, score_state
+from offline.scoring.scores import ScoredAs, score_schema, score_state
 from schemas.bundle import Bundle
 from schemas.lake import Lake
 from schemas.settings import Settings
@@ -68,15 +68,25 @@ class ScoringJob:
     """
 
     lake_dir: Path
-    workload: Workload
+    workload_text: str
     files: dict[str, bytes]
     shared: ScoredAs
 
+    @property
+    def workload(self) -> Workload:
+        """The version's own workload."""
+        return parse_workload(self.workload_text)
+
+    def nothing(self) -> pa.Table:
+        """A table of no scores."""
+        return score_schema(self.shared).empty_table()
+
     def tables(self, stretches: Iterable[Stretch] | None = None) -> Tables:
         """Scores as tables; of the events of ``stretches``, or of the whole lake."""
-        plan = Plan.from_workload(self.workload)
+        workload = self.workload
+        plan = Plan.from_workload(workload)
         if stretches is None:
-            stretches = read_stretches(Lake(self.lake_dir), self.workload, self.shared.as_of_ms)
+            stretches = read_stretches(Lake(self.lake_dir), workload, self.shared.as_of_ms)
         model = BoosterModel(self.shared.version, self.files, plan)
         state = state_before(plan, stretches, self.shared.as_of_day)
         for scores in score_state(state, model, self.shared):
@@ -172,7 +182,7 @@ def create_job(settings: Settings, bundle: Bundle, options: ScoringOptions) -> S
         threshold=float(bundle.json("threshold.json")["tick"]),
         n_reasons=options.n_reasons,
     )
-    return ScoringJob(settings.lake_dir, frozen, dict(bundle.files), shared)
+    return ScoringJob(settings.lake_dir, frozen.text, dict(bundle.files), shared)
 
 
 def default_file(settings: Settings, workload: Workload, shared: ScoredAs) -> Path:
