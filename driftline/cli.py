@@ -50,6 +50,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "promote": Entry("offline.promote_cli:promote", "Release a version if it passes every gate."),
     "release": Entry("offline.cli:release", "Release a model to the stream workers."),
     "rollback": Entry("offline.cli:rollback", "Release the model before the current one."),
+    "score": Entry("offline.score_cli:score", "Score every customer of the lake, to Parquet or a database."),
     "history": Entry("offline.history_cli:history", "Versions, their releases and what they were made of."),
     "runs": Entry("offline.runs_cli:runs", "Jobs that were run, with what went in and came out."),
     "export": Entry("offline.export_cli:export", "Write a model as ONNX, its parity checked."),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from schemas.settings import Settings
 from schemas.workload import Workload, load_workload
 
 if TYPE_CHECKING:
+    from offline.dask_engine import Cluster
     from offline.training_set import TrainingSet
     from schemas.bundle import Bundle
 
@@ -90,6 +93,8 @@ def _days(text: str | None) -> tuple[int, ...]:
 )
 @cost_options
 @click.option("--no-html", is_flag=True, help="Write no page of the held-out evaluation.")
+@click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
+@click.option("--scheduler", metavar="ADDRESS", help="With --engine dask: of a cluster; default is this machine.")
 @json_option
 def train(
     name: str | None,
@@ -104,6 +109,8 @@ def train(
     threads: int,
     threshold: str,
     no_html: bool,
+    engine: str,
+    scheduler: str | None,
     as_json: bool,
     **costs: Any,
 ) -> None:
@@ -144,8 +151,23 @@ def train(
         page = page_path(settings, workload, bundle.manifest.version, "held-out")
         pages["html"] = evaluate_held_out(settings, bundle, training, Asked(costs=said, html=page), _say)["html"]
 
-    found = train_recorded(settings, workload, options, _wall_ms(), _say, seen=_unseen if no_html else draw)
+    seen = _unseen if no_html else draw
+    with _engine(engine, scheduler) as cluster:
+        found = train_recorded(settings, workload, options, _wall_ms(), _say, seen=seen, cluster=cluster)
     _print_evaluation(found | pages, as_json)
+
+
+@contextmanager
+def _engine(engine: str, scheduler: str | None) -> Iterator[Cluster | None]:
+    if engine == "local":
+        if scheduler is not None:
+            raise click.UsageError("--scheduler needs --engine dask")
+        yield None
+        return
+    from offline.dask_engine import create_cluster
+
+    with create_cluster(scheduler) as cluster:
+        yield cluster
 
 
 def _unseen(bundle: Bundle, training: TrainingSet) -> None:

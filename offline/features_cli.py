@@ -118,14 +118,14 @@ def _span(found: Interval, digits: int) -> str:
 
 def _start(name: str | None, until: str | None) -> tuple[Workload, dict[str, Any]]:
     from offline.cutoffs import day_of
-    from offline.history import History
+    from offline.history import BatchHistory
     from schemas.durations import DAY_MS
     from schemas.lake import Lake
 
     settings = Settings.from_env()
     workload = load_workload(name or settings.workload)
     until_ms = None if until is None else day_of(until) * DAY_MS
-    return workload, {"history": History(Lake(settings.lake_dir), workload, until_ms), "known_until_ms": until_ms}
+    return workload, {"history": BatchHistory(Lake(settings.lake_dir), workload, until_ms), "known_until_ms": until_ms}
 
 
 def _print_json(content: dict[str, Any]) -> None:

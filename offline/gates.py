@@ -17,7 +17,7 @@ from offline.evaluate import FEW_POSITIVES, Judged, auc_gain
 from offline.extras import has_extra
 from offline.feature_parity import compare_features
 from offline.held_out import HeldOut
-from offline.history import History
+from offline.history import BatchHistory
 from offline.metrics import Floats
 from offline.promotion import compare
 from schemas.bundle import Bundle
@@ -147,7 +147,7 @@ def onnx_gate(bundle: Bundle) -> Gate:
     return Gate("onnx", parity.is_equal, parity.line())
 
 
-def features_gate(held_out: HeldOut, history: History) -> Gate:
+def features_gate(held_out: HeldOut, history: BatchHistory) -> Gate:
     """Are its features those that other code computes?"""
     rows = held_out.testing.rows.take(held_out.rows)
     found = compare_features(held_out.testing.plan.workload, history(), rows)

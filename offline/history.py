@@ -1,33 +1,24 @@
 """The lake read back as the stream would have taken it: ascending in known time, refused and repeated events left out.
 
-Reads one day of event time after the other, so that memory holds a few days, not the history.
+How it is read stands in `stretches`: some days at once, so that memory holds a stretch of them, not the history.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
-from offline.errors import EmptyLakeError
+from offline.customer_shares import EVERYONE, Share
+from offline.stretches import Offsets, Refused, StretchReader
 from schemas.durations import DAY_MS
 from schemas.events import EventBatch
-from schemas.lake import Lake, day_of
-from schemas.lake_table import batch_of, read_file
-from schemas.workload import EventTopic, Workload
-from stream_app import opcodes as op
-from stream_app.columns import Columns, columns_of
-from stream_app.plan import Plan
+from schemas.lake import Lake
+from schemas.lake_table import batch_of
+from schemas.workload import Workload
+from stream_app.columns import Columns
+from stream_app.recording import Stretch
 
-Refused = Counter[str]
-Offsets = Mapping[str, Mapping[str, int]]
-"""Topic -> partition (as text, as JSON has it) -> last offset."""
-Int64s = NDArray[np.int64]
 MAX_REMEMBERED = 4_000_000  # events; about 150 bytes each
 
 
@@ -62,35 +53,79 @@ def read_known(
     upto: Offsets | None = None,
 ) -> Iterator[tuple[EventBatch, Columns]]:
     """What `read_history` yields, each batch with its columns; `upto` leaves out later offsets than these."""
-    span = lake.days([topic.name for topic in workload.topics])
-    if span is None:
-        raise EmptyLakeError(lake.root)
-    plan = Plan.from_workload(workload)
-    counts = Counter[str]() if refused is None else refused
-    readers = [
-        _TopicReader(lake, plan, topic, counts, None if upto is None else upto.get(topic.name, {}))
-        for topic in workload.topics
-    ]
-    last = span[1] + workload.lateness_ms // DAY_MS + 1
-    if until_known_ms is not None:
-        last = min(last, (until_known_ms - 1) // DAY_MS)
-    for day in range(span[0] - 1, last + 1):
-        for reader in readers:
-            found = reader.known_on(day, until_known_ms)
-            if found is not None and len(found[0]):
-                yield found
+    reader = StretchReader(lake, workload, until_known_ms, refused, with_tables=True, upto=upto)
+    for stretch in reader.stretches():
+        columns, n = stretch.columns, len(workload.topics)
+        group = columns.known_time[stretch.order] // DAY_MS * n + columns.source[stretch.order]
+        by_group = np.argsort(group, kind="stable")
+        cuts = np.flatnonzero(np.diff(group[by_group])) + 1
+        for part in np.split(stretch.order[by_group], cuts):
+            source = int(columns.source[part[0]])
+            batch = batch_of(workload.topics[source], reader.table(source, part))
+            yield batch, columns.take(part).with_own_keys()
+
+
+def read_stretches(
+    lake: Lake,
+    workload: Workload,
+    until_known_ms: int | None = None,
+    refused: Refused | None = None,
+    share: Share = EVERYONE,
+    upto: Offsets | None = None,
+) -> Iterator[Stretch]:
+    """The same events as columns alone, some days of all topics at once: the fast way into the heart."""
+    return StretchReader(lake, workload, until_known_ms, refused, share, upto=upto).stretches()
 
 
 class History:
-    """The history of a lake, read once and gone through twice: events for labels, then columns for features.
+    """The history of a lake, read once and gone through twice: for labels, then for features.
 
-    Calling it reads the lake and yields event batches. `columns` yields the same events as the kernels take them: from
-    memory when the last reading fitted there, else by reading again.
+    Calling it reads the lake. `again` yields the same stretches: from memory when the last reading fitted there, else
+    by reading again.
 
     Parameters
     ----------
     upto
         The lake as it was when these were the last offsets in it; None takes all of it.
+    share
+        Of the customers.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        workload: Workload,
+        until_known_ms: int | None = None,
+        upto: Offsets | None = None,
+        share: Share = EVERYONE,
+    ) -> None:
+        self._lake, self._workload, self._until_ms = lake, workload, until_known_ms
+        self._upto, self._share = upto, share
+        self._remembered: list[Stretch] | None = None
+
+    def __call__(self) -> Iterator[Stretch]:
+        """Read the lake; what fits is remembered."""
+        remembered, n_events = list[Stretch](), 0
+        for stretch in read_stretches(self._lake, self._workload, self._until_ms, share=self._share, upto=self._upto):
+            n_events += len(stretch.columns)
+            if n_events <= MAX_REMEMBERED:
+                remembered.append(stretch)
+            yield stretch
+        self._remembered = remembered if n_events <= MAX_REMEMBERED else None
+
+    def again(self) -> Iterator[Stretch]:
+        """The stretches once more."""
+        if self._remembered is not None:
+            yield from self._remembered
+        else:
+            yield from read_stretches(self._lake, self._workload, self._until_ms, share=self._share, upto=self._upto)
+
+
+class BatchHistory:
+    """The history of a lake as batches of events, for whoever looks at their texts and values; `History` is faster.
+
+    Calling it reads the lake. `columns` yields the same events as the kernels take them: from memory when the last
+    reading fitted there, else by reading again.
     """
 
     def __init__(
@@ -100,9 +135,8 @@ class History:
         self._remembered: list[Columns] | None = None
 
     def __call__(self) -> Iterator[EventBatch]:
-        """Read the lake; what fits is remembered for `columns`."""
-        remembered: list[Columns] = []
-        n_events = 0
+        """Read the lake; what fits is remembered."""
+        remembered, n_events = list[Columns](), 0
         for batch, columns in read_known(self._lake, self._workload, self._until_ms, upto=self._upto):
             n_events += len(batch)
             if n_events <= MAX_REMEMBERED:
@@ -117,87 +151,3 @@ class History:
         else:
             read = read_known(self._lake, self._workload, self._until_ms, upto=self._upto)
             yield from (columns for _, columns in read)
-
-
-class _TopicReader:
-    """Hands out the events of one topic by day of known time.
-
-    An accepted event is known at most ten minutes before it happens, so all that is known on day D lies in files of
-    event days up to D + 1.
-    """
-
-    def __init__(
-        self, lake: Lake, plan: Plan, topic: EventTopic, counts: Refused, upto: Mapping[str, int] | None
-    ) -> None:
-        self._plan, self._topic, self._counts, self._upto = plan, topic, counts, upto
-        self._files = [(day_of(path.parent.name.removeprefix("event_day=")), path) for path in lake.files(topic.name)]
-        self._at = 0
-        self._waiting: dict[int, list[_Piece]] = {}
-        self._seen: set[int] = set()
-
-    def known_on(self, day: int, until_known_ms: int | None) -> tuple[EventBatch, Columns] | None:
-        begin = self._at
-        while self._at < len(self._files) and self._files[self._at][0] <= day + 1:
-            self._at += 1
-        if begin < self._at:
-            self._load([path for _, path in self._files[begin : self._at]])
-        pieces = self._waiting.pop(day, None)
-        if pieces is None:
-            return None
-        batch = EventBatch.concat([piece.batch for piece in pieces])
-        columns = Columns.concat([piece.columns for piece in pieces])
-        partition = np.concatenate([piece.partition for piece in pieces])
-        order = np.lexsort((columns.offset, partition, columns.known_time))
-        if until_known_ms is not None:
-            order = order[columns.known_time[order] < until_known_ms]
-        order = self._without_duplicates(columns.id_hash, order)
-        return batch.take(order), columns.take(order).with_own_keys()
-
-    def _load(self, paths: list[Path]) -> None:
-        table = self._then(pa.concat_tables([read_file(self._topic, path) for path in paths]).unify_dictionaries())
-        if not len(table):
-            return
-        batch, partition = batch_of(self._topic, table), table["partition"].to_numpy()
-        columns = columns_of(self._plan, batch, table["offset"].to_numpy())
-        too_long = columns.key_len > self._plan.workload.customer_id_max_bytes
-        accepted = np.asarray((columns.status == op.PENDING) & ~too_long)
-        self._count("refused", len(accepted) - int(accepted.sum()))
-        days = batch.known_time_ms // DAY_MS
-        for day in np.unique(days[accepted]).tolist():
-            rows = np.flatnonzero(accepted & (days == day))
-            piece = _Piece(batch.take(rows), columns.take(rows).with_own_keys(), partition[rows])
-            self._waiting.setdefault(day, []).append(piece)
-
-    def _then(self, table: pa.Table) -> pa.Table:
-        """The rows that were there when the lake ended at the given offsets."""
-        if self._upto is None:
-            return table
-        partition, offset = table["partition"].to_numpy(), table["offset"].to_numpy()
-        last = np.full(int(partition.max(initial=0)) + 1, -1, np.int64)
-        for name, end in self._upto.items():
-            last[int(name) : int(name) + 1] = end
-        return table.filter(pa.array(offset <= last[partition]))
-
-    def _without_duplicates(self, id_hash: Int64s, order: Int64s) -> Int64s:
-        if not self._topic.deduplicate or not len(order):
-            return order
-        new = np.zeros(len(order), dtype=bool)
-        for place, event_id in enumerate(id_hash[order].tolist()):
-            if event_id not in self._seen:
-                self._seen.add(event_id)
-                new[place] = True
-        self._count("duplicate", len(new) - int(new.sum()))
-        return order[new]
-
-    def _count(self, what: str, n: int) -> None:
-        if n:
-            self._counts[f"{self._topic.name}:{what}"] += n
-
-
-@dataclass(frozen=True, eq=False)
-class _Piece:
-    """Accepted events known on one day, out of some files."""
-
-    batch: EventBatch
-    columns: Columns
-    partition: NDArray[np.int32]

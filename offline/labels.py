@@ -16,6 +16,9 @@ from offline.metrics import Floats
 from offline.moments import Customers, Int64s, Moments
 from schemas.events import EventBatch
 from schemas.workload import Workload
+from stream_app import opcodes as op
+from stream_app.columns import Columns
+from stream_app.recording import Stretch
 
 
 class Outcomes:
@@ -29,14 +32,18 @@ class Outcomes:
 
     def __init__(self, workload: Workload) -> None:
         self._label = workload.label
+        self._topics = workload.topics
         self._kinds = {
             topic.name: [i for i, kind in enumerate(topic.kinds) if kind.name in workload.label.of]
             for topic in workload.topics
         }
         self._parts: list[tuple[NDArray[Any], Int64s, Int64s, Floats]] = []
 
-    def update(self, batch: EventBatch) -> None:
+    def update(self, batch: EventBatch | Stretch) -> None:
         """Take the outcome events of a batch; batches may come in any order."""
+        if isinstance(batch, Stretch):
+            self._update_by_columns(batch.columns, batch.order)
+            return
         rows = np.flatnonzero(np.isin(batch.kind, self._kinds[batch.topic]))
         if not len(rows):
             return
@@ -50,6 +57,22 @@ class Outcomes:
                 value.astype(np.float64),
             )
         )
+
+    def _update_by_columns(self, columns: Columns, order: Int64s) -> None:
+        n_kinds = np.cumsum([0, *(len(topic.kinds) for topic in self._topics)])
+        of = [n_kinds[t] + kind for t, topic in enumerate(self._topics) for kind in self._kinds[topic.name]]
+        is_of = np.zeros(n_kinds[-1], np.bool_)
+        is_of[of] = True
+        rows = order[is_of[columns.kind[order]]]
+        value = np.full(len(rows), np.nan)
+        for t, topic in enumerate(self._topics):
+            names, mine = [field.name for field in topic.fields], columns.source[rows] == t
+            if self._label.field in names:
+                found = columns.values[rows[mine], names.index(self._label.field)]
+                value[mine] = np.where(found == op.NONE, np.nan, found)
+        if len(rows):
+            text = columns.take(rows).customers().to_objects()
+            self._parts.append((text, columns.event_time[rows], columns.known_time[rows], value))
 
     def labels(self, customer_id: NDArray[Any], as_of_ms: Int64s, known_until_ms: int) -> Floats:
         """1 churned, 0 stayed, NaN not known; (n,).

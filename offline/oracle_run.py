@@ -54,7 +54,7 @@ def version_beside_oracle(
             f"oracle {path}: has no day from {date_text(held_out.first_day)} to {date_text(held_out.last_day)}, "
             "when labels are held out and matured; simulate with a smaller --oracle-every"
         )
-    rows = tick_rows(plan, history.columns(), days)
+    rows = tick_rows(plan, history.again(), days)
     rows = rows.take(np.flatnonzero(rows.kind == 0))
     y = outcomes.labels(rows.customer_id, rows.as_of_ms, span.last_known_ms)
     labelled = np.isfinite(y)

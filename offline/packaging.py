@@ -13,9 +13,9 @@ from offline.card import card_text
 from offline.card_page import card_page
 from offline.cutoffs import date_text
 from offline.evaluate import evaluate
-from offline.history import Offsets
 from offline.provenance import git_revision, libraries, machine
 from offline.registry import Registry
+from offline.stretches import Offsets
 from offline.threshold import BEST_F1
 from offline.train import Trained
 from offline.training_set import Bools, TrainingSet

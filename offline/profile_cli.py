@@ -27,7 +27,7 @@ def profile(name: str | None, until: str | None, cutoffs: str | None, path: Path
     Writes one page of HTML that needs nothing else. Features are point in time: what was known at each cut-off.
     """
     from offline.cutoffs import day_of
-    from offline.history import History
+    from offline.history import BatchHistory
     from offline.profile.lines import profile_lines
     from offline.profile.profile import profile_history
     from offline.profile.profile_page import page_of
@@ -40,7 +40,7 @@ def profile(name: str | None, until: str | None, cutoffs: str | None, path: Path
     days = tuple(day_of(part) for part in cutoffs.split(",") if part.strip()) if cutoffs else ()
     lake = Lake(settings.lake_dir)
     made = profile_history(
-        workload, History(lake, workload, until_ms), lake=lake, known_until_ms=until_ms, days=days, say=_say
+        workload, BatchHistory(lake, workload, until_ms), lake=lake, known_until_ms=until_ms, days=days, say=_say
     )
     _say("drawing")
     written = page_of(made).save(path or settings.reports_dir / f"profile-{workload.name}.html")

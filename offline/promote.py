@@ -19,7 +19,7 @@ from offline.gates import (
     workload_gate,
 )
 from offline.held_out import Contestant, held_out
-from offline.history import History
+from offline.history import BatchHistory
 from offline.registry import Registry
 from schemas.lake import Lake
 from schemas.settings import Settings
@@ -121,5 +121,5 @@ def _on_data(
     say(f"judging on {len(found.rows)} rows")
     gates = [better_gate(found, champion.version), calibration_gate(found), slices_gate(found, champion.version)]
     say("computing features again by other code")
-    gates.append(features_gate(found, History(Lake(settings.lake_dir), challenger.workload)))
+    gates.append(features_gate(found, BatchHistory(Lake(settings.lake_dir), challenger.workload)))
     return [*gates, latency_gate(found, model, budget_us, clock_s)]

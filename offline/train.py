@@ -6,6 +6,7 @@ alone; then the model is trained once more on everything before the test block. 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,6 +113,9 @@ class Trained:
         return {**dict(zip(ROW_KINDS, self.thresholds, strict=True)), **self.rule.content()}
 
 
+NewTrees = Callable[[int, int, Mapping[str, Any]], BoostedTrees]
+
+
 def train(
     training: TrainingSet,
     recipes: tuple[Recipe, ...] = (ALL,),
@@ -120,6 +124,7 @@ def train(
     seed: int = 0,
     params: TrainingParams | None = None,
     rule: ThresholdRule = BEST_F1,
+    new_trees: NewTrees = BoostedTrees,
 ) -> Trained:
     """Train, choose and calibrate.
 
@@ -133,12 +138,14 @@ def train(
         In place of the default parameters; their recipe is one of `recipes`, see `recipe_of`.
     rule
         What the threshold is chosen for.
+    new_trees
+        Makes untrained trees of (threads, seed, parameters): those of this process, or of a cluster.
     """
     booster = {} if params is None else params.booster
     tried: dict[str, float | None] = {}
     best: tuple[float, Recipe, int, BoostedTrees] | None = None
     for recipe in recipes:
-        attempt = _attempt(training, recipe, BoostedTrees(n_threads, seed, booster))
+        attempt = _attempt(training, recipe, new_trees(n_threads, seed, booster))
         tried[recipe.name] = None if attempt is None else attempt[0]
         if attempt is not None and (best is None or attempt[0] < best[0]):
             best = (attempt[0], recipe, *attempt[1:])
@@ -148,7 +155,7 @@ def train(
     rows = recipe.rows(training, training.fold("fit", "between", "later"))
     X, y = training.rows.X[rows], training.y[rows]
     return Trained(
-        trees=BoostedTrees(n_threads, seed, booster).fit(X, y, n_rounds, recipe.weights(training, rows)),
+        trees=new_trees(n_threads, seed, booster).fit(X, y, n_rounds, recipe.weights(training, rows)),
         n_rounds=n_rounds,
         platt=platt,
         thresholds=thresholds,

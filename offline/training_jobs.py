@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from offline.evaluation.run import Asked, evaluate_in_full
 from offline.packaging import last_offsets
@@ -17,6 +17,9 @@ from schemas.settings import Settings
 from schemas.workload import Workload
 from schemas.workload_parse import parse_workload
 
+if TYPE_CHECKING:
+    from offline.dask_engine import Cluster
+
 
 def train_recorded(
     settings: Settings,
@@ -26,12 +29,15 @@ def train_recorded(
     say: Say,
     like: Bundle | None = None,
     seen: Seen = lambda bundle, training: None,
+    cluster: Cluster | None = None,
 ) -> dict[str, Any]:
     """Train the next version; its evaluation with version, bundle id and path."""
     said = asdict(options) | {"like": None if like is None else like.manifest.version}
     with recorded(settings, "train", said) as run:
         run.inputs["workload"] = {"name": workload.name, "hash": workload.hash}
-        bundle = train_version(settings, workload, options, created_ms=created_ms, say=say, like=like, seen=seen)
+        bundle = train_version(
+            settings, workload, options, created_ms=created_ms, say=say, like=like, seen=seen, cluster=cluster
+        )
         manifest = bundle.manifest
         made = {"version": manifest.version, "bundle_id": manifest.bundle_id}
         run.inputs["data_window"] = dict(manifest.data_window)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from offline.cutoffs import (
     LONGEST_BLOCK_DAYS,
@@ -19,24 +19,38 @@ from offline.cutoffs import (
 )
 from offline.errors import HistoryTooShortError
 from offline.evaluate import evaluate
-from offline.history import History, Offsets
-from offline.models import Logistic
+from offline.history import History
+from offline.models import BoostedTrees, Logistic
 from offline.packaging import data_window, package, scores_of
 from offline.registry import Registry
 from offline.repetition import check_same_window
 from offline.retraining import horizon_days
+from offline.stretches import Offsets
 from offline.threshold import BEST_F1, ThresholdRule
-from offline.train import ALL, Trained, recipe_of, recipes_after_drift, train
+from offline.train import ALL, NewTrees, Trained, recipe_of, recipes_after_drift, train
 from offline.training_params import TrainingParams
-from offline.training_set import N_EVENT_ROWS, PURPOSES, ROW_KINDS, Fold, Span, TrainingSet, build_training_set
+from offline.training_set import (
+    N_EVENT_ROWS,
+    PURPOSES,
+    ROW_KINDS,
+    Fold,
+    LocalReading,
+    Reading,
+    Span,
+    TrainingSet,
+    assemble,
+    build_training_set,
+)
 from schemas.bundle import Bundle
 from schemas.durations import DAY_MS
-from schemas.events import EventBatch
 from schemas.lake import Lake
 from schemas.settings import Settings
 from schemas.workload import Workload
 from schemas.workload_parse import parse_workload
 from stream_app.model import BoosterModel
+
+if TYPE_CHECKING:
+    from offline.dask_engine import Cluster
 
 Say = Callable[[str], None]
 Seen = Callable[[Bundle, TrainingSet], None]
@@ -86,6 +100,7 @@ def train_version(
     say: Say = lambda _: None,
     like: Bundle | None = None,
     seen: Seen = lambda bundle, training: None,
+    cluster: Cluster | None = None,
 ) -> Bundle:
     """Train on the lake, write the next version and make it the challenger.
 
@@ -96,6 +111,8 @@ def train_version(
         no alias moves.
     seen
         Told the bundle and the rows it was made of, for whoever has more to say about them.
+    cluster
+        Where to read and train; None does both here.
 
     Raises
     ------
@@ -104,11 +121,12 @@ def train_version(
     """
     lake, registry = Lake(settings.lake_dir), Registry.of(settings, workload.name)
     upto = None if like is None else like.manifest.data_window["last_offsets"]
-    training = read_training_set(lake, workload, options, say, upto=upto)
+    reading = None if cluster is None else cluster.reading(lake, workload, settings.partitions, until_ms_of(options))
+    training = read_training_set(lake, workload, options, say, upto=upto, reading=reading)
     if like is not None:
         check_same_window(data_window(lake, training, upto), like)
     say(f"training on {int(training.fold('fit', 'between', 'later').sum())} rows")
-    trained = _trained(training, options)
+    trained = _trained(training, options, BoostedTrees if cluster is None else cluster.new_trees)
     say("evaluating on the held-out cut-offs")
     bundle = package(registry, lake, training, trained, created_ms=created_ms, options=asdict(options), upto=upto)
     if like is None:
@@ -123,7 +141,7 @@ def read_training_set(
     options: TrainingOptions,
     say: Say = lambda _: None,
     *,
-    history: Callable[[], Iterable[EventBatch]] | None = None,
+    reading: Reading | None = None,
     purposes: Mapping[Fold, str] = PURPOSES,
     upto: Offsets | None = None,
 ) -> TrainingSet:
@@ -131,8 +149,8 @@ def read_training_set(
 
     Parameters
     ----------
-    history
-        In place of the lake's own, up to the same day.
+    reading
+        In place of one in this process, up to the same day.
     purposes
         Blocks that must hold both classes, and what for.
     upto
@@ -151,11 +169,11 @@ def read_training_set(
         )
         return chosen
 
-    until_ms = None if options.until_day is None else options.until_day * DAY_MS
+    until_ms = until_ms_of(options)
     say("reading the history")
-    return build_training_set(
+    return assemble(
         workload,
-        History(lake, workload, until_ms, upto) if history is None else history,
+        reading or LocalReading(workload, History(lake, workload, until_ms, upto)),
         split,
         known_until_ms=until_ms,
         n_event_rows=options.n_event_rows,
@@ -165,12 +183,25 @@ def read_training_set(
     )
 
 
-def _trained(training: TrainingSet, options: TrainingOptions) -> Trained:
+def until_ms_of(options: TrainingOptions) -> int | None:
+    """The moment before which everything must have been known; None for the whole lake."""
+    return None if options.until_day is None else options.until_day * DAY_MS
+
+
+def _trained(training: TrainingSet, options: TrainingOptions, new_trees: NewTrees) -> Trained:
     params, onset = options.params, options.onset_day
     recipes = (ALL,) if onset is None else recipes_after_drift(onset, training.cutoffs.horizon_days)
     if params is not None:
         recipes = (recipe_of(params),)
-    trained = train(training, recipes, n_threads=options.n_threads, seed=options.seed, params=params, rule=options.rule)
+    trained = train(
+        training,
+        recipes,
+        n_threads=options.n_threads,
+        seed=options.seed,
+        params=params,
+        rule=options.rule,
+        new_trees=new_trees,
+    )
     chosen_to = None if params is None else params.labels_until_day
     if params is None or chosen_to is None or chosen_to <= training.cutoffs.test.first_day:
         return trained

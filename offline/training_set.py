@@ -11,10 +11,10 @@ both. A history too short for two embargoes is told apart in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,10 @@ from offline.labels import Outcomes
 from offline.metrics import Floats
 from schemas.durations import DAY_MS
 from schemas.events import EventBatch
+from schemas.packed import codes_of_texts
 from schemas.workload import Workload
 from stream_app.plan import Plan
-from stream_app.recording import Rows, tick_rows
+from stream_app.recording import Rows, Stretch, tick_rows
 
 Bools = NDArray[np.bool_]
 Fold = Literal["fit", "between", "later", "test"]
@@ -123,7 +124,7 @@ class TrainingSet:
     @cached_property
     def customer(self) -> NDArray[np.int64]:
         """Dense customer code per row, for resampling; (n,)."""
-        return np.asarray(np.unique(self.rows.customer_id.astype(str), return_inverse=True)[1], dtype=np.int64)
+        return codes_of_texts(self.rows.customer_id)
 
     @cached_property
     def _by_customer(self) -> Mapping[str, Bools]:
@@ -149,7 +150,7 @@ class TrainingSet:
 
 def build_training_set(
     workload: Workload,
-    history: Callable[[], Iterable[EventBatch]],
+    history: Callable[[], Iterable[EventBatch | Stretch]],
     cutoffs: Callable[[Span], Cutoffs],
     *,
     known_until_ms: int | None = None,
@@ -180,21 +181,76 @@ def build_training_set(
     LabelError
         When there are no rows, no matured labels, or one class only.
     """
-    outcomes, span = read_outcomes(workload, history())
+    reading = LocalReading(workload, history)
+    return assemble(
+        workload,
+        reading,
+        cutoffs,
+        known_until_ms=known_until_ms,
+        n_event_rows=n_event_rows,
+        seed=seed,
+        purposes=purposes,
+        onset_day=onset_day,
+    )
+
+
+class Reading(Protocol):
+    """A history that is gone through twice: for its span and labels, then for rows. Here, or on a cluster."""
+
+    def span(self) -> Span:
+        """What the first going through says."""
+        ...
+
+    def rows(self, days: Sequence[int], event_share: float, seed: int, known_until_ms: int) -> tuple[Rows, Floats]:
+        """Tick rows of these days, sampled event rows, and the labels of both; in any order of customers."""
+        ...
+
+
+class LocalReading:
+    """The history read in this process."""
+
+    def __init__(self, workload: Workload, history: Callable[[], Iterable[EventBatch | Stretch]]) -> None:
+        self._workload, self._history = workload, history
+        self._outcomes: Outcomes | None = None
+
+    def span(self) -> Span:
+        """What the first going through says."""
+        self._outcomes, span = read_outcomes(self._workload, self._history())
+        return span
+
+    def rows(self, days: Sequence[int], event_share: float, seed: int, known_until_ms: int) -> tuple[Rows, Floats]:
+        """Tick rows of these days, sampled event rows, and the labels of both."""
+        assert self._outcomes is not None, "the span is asked for first"
+        again = getattr(self._history, "again", self._history)
+        rows = tick_rows(Plan.from_workload(self._workload), again(), days, event_sample=event_share, seed=seed)
+        return rows, self._outcomes.labels(rows.customer_id, rows.as_of_ms, known_until_ms)
+
+
+def assemble(
+    workload: Workload,
+    reading: Reading,
+    cutoffs: Callable[[Span], Cutoffs],
+    *,
+    known_until_ms: int | None = None,
+    n_event_rows: int = N_EVENT_ROWS,
+    seed: int = 0,
+    purposes: Mapping[Fold, str] = PURPOSES,
+    onset_day: int | None = None,
+) -> TrainingSet:
+    """A training set of a reading, its rows by moment and customer; parameters as of `build_training_set`."""
+    span = reading.span()
     until_ms = span.last_known_ms if known_until_ms is None else known_until_ms
     span = Span(span.first_known_ms, until_ms, span.n_events)
     split = cutoffs(span)
-    plan = Plan.from_workload(workload)
     share = min(1.0, n_event_rows / max(1, span.n_events))
-    again = getattr(history, "columns", history)
-    rows = tick_rows(plan, again(), days_needed(split), event_sample=share, seed=seed)
-    y = outcomes.labels(rows.customer_id, rows.as_of_ms, until_ms)
-    made = TrainingSet(plan, rows, y, split, span, onset_day)
+    rows, y = reading.rows(days_needed(split), share, seed, until_ms)
+    order = rows.order()
+    made = TrainingSet(Plan.from_workload(workload), rows.take(order), y[order], split, span, onset_day)
     _check_labels(made, purposes)
     return made
 
 
-def read_outcomes(workload: Workload, history: Iterable[EventBatch]) -> tuple[Outcomes, Span]:
+def read_outcomes(workload: Workload, history: Iterable[EventBatch | Stretch]) -> tuple[Outcomes, Span]:
     """One reading of the history: its outcome events and its span.
 
     Raises
@@ -208,8 +264,8 @@ def read_outcomes(workload: Workload, history: Iterable[EventBatch]) -> tuple[Ou
         if len(batch):
             outcomes.update(batch)
             n_events += len(batch)
-            first = min(first, int(batch.known_time_ms.min()))
-            last = max(last, int(batch.known_time_ms.max()))
+            known = batch.known_time_ms
+            first, last = min(first, int(known.min())), max(last, int(known.max()))
     if not n_events:
         raise LabelError("the history holds no event that the stream would accept")
     return outcomes, Span(first, last, n_events)

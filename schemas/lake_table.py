@@ -89,7 +89,7 @@ def batch_of(topic: EventTopic, table: pa.Table) -> EventBatch:
         customer_id=_objects(table, "customer_id"),
         event_time_ms=table.column("event_time_ms").to_numpy(),
         known_time_ms=table.column("known_time_ms").to_numpy(),
-        kind=_kind_index(topic, table),
+        kind=kind_index(topic, table),
         values={field.name: _values(field.type, table, field.name) for field in topic.fields},
     )
 
@@ -119,9 +119,27 @@ def read_file(topic: EventTopic, file: Path, chosen: Any = None) -> pa.Table:
             table = parquet.read(use_threads=False)
         table = table if chosen is None else table.filter(chosen)
         schema = lake_schema(topic)
-        return pa.table([_column(table, field, file) for field in schema], schema=schema)
+        return as_declared(table, schema, file)
     except (OSError, pa.ArrowException, ValueError) as cause:
         raise LakeError(file, f"cannot be read: {cause}") from cause
+
+
+def as_declared(table: pa.Table, schema: pa.Schema, file: Path) -> pa.Table:
+    """The columns of a file as declared now: a new field is missing, whole numbers may have become numbers.
+
+    Raises
+    ------
+    LakeError
+        When a column of every event is not there, or the declared type cannot hold what is.
+    """
+    return pa.table([_column(table, field, file) for field in schema], schema=schema)
+
+
+def is_as_declared(held: pa.Schema, schema: pa.Schema) -> bool:
+    """Whether a file's fields were declared as they are now."""
+    return held.names == schema.names and all(
+        _declared(held.field(field.name)) in (None, _declared(field)) for field in schema
+    )
 
 
 def _column(table: pa.Table, field: pa.Field, file: Path) -> Any:
@@ -146,6 +164,25 @@ def _declared(field: pa.Field) -> str | None:
     return (field.metadata or {}).get(_DECLARED, b"").decode() or None
 
 
+def kind_index(topic: EventTopic, table: pa.Table) -> NDArray[np.int16]:
+    """Index into the topic's kinds of every row of a lake table, (n,).
+
+    Raises
+    ------
+    LakeError
+        When a kind is not one of the topic's.
+    """
+    parts = [np.empty(0, dtype=np.int16)]
+    for chunk in table.column("kind").chunks:
+        names = chunk.dictionary.to_pylist()
+        unknown = [name for name in names if name not in topic.kind_index]
+        if unknown:
+            raise LakeError(topic.name, f"holds kind {unknown[0]!r}, which the workload does not declare")
+        codes = np.array([topic.kind_index[name] for name in names], dtype=np.int16)
+        parts.append(codes[chunk.indices.to_numpy()])
+    return np.concatenate(parts)
+
+
 def _value_array(field_type: str, column: NDArray[Any] | None, n: int) -> pa.Array:
     if column is None:
         return pa.nulls(n, _TYPES[field_type])
@@ -168,15 +205,3 @@ def _values(field_type: str, table: pa.Table, name: str) -> NDArray[Any]:
         return _objects(table, name)
     numbers: NDArray[Any] = table.column(name).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return numbers
-
-
-def _kind_index(topic: EventTopic, table: pa.Table) -> NDArray[np.int16]:
-    parts = [np.empty(0, dtype=np.int16)]
-    for chunk in table.column("kind").chunks:
-        names = chunk.dictionary.to_pylist()
-        unknown = [name for name in names if name not in topic.kind_index]
-        if unknown:
-            raise LakeError(topic.name, f"holds kind {unknown[0]!r}, which the workload does not declare")
-        codes = np.array([topic.kind_index[name] for name in names], dtype=np.int16)
-        parts.append(codes[chunk.indices.to_numpy()])
-    return np.concatenate(parts)

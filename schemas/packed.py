@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from schemas.errors import CodecError
@@ -38,6 +39,15 @@ class PackedText:
         """The rows one by one."""
         return split(self.data, self.offsets)
 
+    def to_arrow(self) -> Any:
+        """The same as an Arrow array of large strings, without nulls; the bytes are shared."""
+        return pa.LargeStringArray.from_buffers(len(self), pa.py_buffer(self.offsets), pa.py_buffer(self.data))
+
+    def to_objects(self) -> NDArray[np.object_]:
+        """The same as text, (n,)."""
+        texts: NDArray[np.object_] = self.to_arrow().to_numpy(zero_copy_only=False)
+        return texts
+
 
 def split(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> list[bytes]:
     """The pieces of `data` between neighbouring `offsets`."""
@@ -67,3 +77,19 @@ def pack_text(column: NDArray[Any]) -> PackedText:
     is_null = np.asarray(array.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
     first, last = int(offsets[0]), int(offsets[-1])
     return PackedText(data[first:last], offsets - first, is_null)
+
+
+def pack_array(array: Any) -> PackedText:
+    """An Arrow array of strings without nulls as packed UTF-8; its bytes are shared."""
+    _, ends, data = array.buffers()
+    offsets = np.frombuffer(ends, np.int32, len(array) + 1, 4 * array.offset).astype(np.int64)
+    text = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    return PackedText(text[offsets[0] : offsets[-1]], offsets - offsets[0], np.zeros(len(array), np.bool_))
+
+
+def codes_of_texts(column: NDArray[Any]) -> NDArray[np.int64]:
+    """Rank of each text among the distinct ones, by their UTF-8 bytes; (n,)."""
+    encoded = pa.array(column, pa.string()).dictionary_encode()
+    rank = np.empty(len(encoded.dictionary), np.int64)
+    rank[pc.array_sort_indices(encoded.dictionary).to_numpy()] = np.arange(len(rank))
+    return np.asarray(rank[encoded.indices.to_numpy()])

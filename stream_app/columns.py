@@ -96,6 +96,18 @@ class Columns:
         gather_keys(self.keys, self.key_at, self.key_len, keys)
         return replace(self, keys=keys, key_at=ends - self.key_len)
 
+    def customers(self) -> PackedText:
+        """The key of every row, one behind the other."""
+        own = self.with_own_keys()
+        ends = np.concatenate([[0], np.cumsum(own.key_len)]).astype(np.int64)
+        return PackedText(own.keys, ends, np.zeros(len(own), np.bool_))
+
+    def refuse_by_key_and_time(self, plan: Plan) -> None:
+        """Refuse what is still PENDING and has a key or times that the stream refuses."""
+        _refuse(self, self.key_len > plan.workload.customer_id_max_bytes, "key_too_long")
+        _refuse(self, self.key_len == 0, "key_mismatch")
+        check_times(self.event_time, self.known_time, plan.workload.lateness_ms, self.status)
+
     def sorted_by_known_time(self) -> Columns:
         """The same rows by known time; ties keep their order."""
         if bool(np.all(self.known_time[1:] >= self.known_time[:-1])):
@@ -111,6 +123,10 @@ class TopicTable:
     scales: npt.NDArray[np.float64]
     categories: Int64s
     category_ptr: Int64s
+
+    def categories_of(self, field: int) -> Int64s:
+        """Hashes of a field's declared categories."""
+        return self.categories[self.category_ptr[field] : self.category_ptr[field + 1]]
 
     @classmethod
     def of(cls, topic: EventTopic) -> TopicTable:
@@ -131,10 +147,11 @@ def width_of(plan: Plan) -> int:
 
 def hash_texts(column: npt.NDArray[np.object_]) -> Int64s:
     """64-bit hashes of texts, shape (n,)."""
-    return _hash_packed(pack_text(column)) if len(column) else np.zeros(0, np.int64)
+    return hash_packed(pack_text(column)) if len(column) else np.zeros(0, np.int64)
 
 
-def _hash_packed(text: PackedText) -> Int64s:
+def hash_packed(text: PackedText) -> Int64s:
+    """64-bit hashes of packed texts, shape (n,)."""
     out = np.zeros(len(text), np.int64)
     hash_spans(text.data, text.offsets[1:], out)
     return out
@@ -162,7 +179,7 @@ def columns_of(plan: Plan, batch: EventBatch, offset: Int64s | None = None) -> C
     columns.id_hash[:] = hash_texts(batch.event_id)
     columns.key_at[:] = customers.offsets[:-1]
     columns.key_len[:] = np.diff(customers.offsets)
-    columns.key_hash[:] = _hash_packed(customers)
+    columns.key_hash[:] = hash_packed(customers)
     columns.offset[:] = np.arange(n) if offset is None else offset
     table = TopicTable.of(topic)
     for j, field in enumerate(topic.fields):
@@ -170,15 +187,13 @@ def columns_of(plan: Plan, batch: EventBatch, offset: Int64s | None = None) -> C
         if column is None:
             continue
         if field.type == "category":
-            columns.values[:, j] = _codes(column, table.categories[table.category_ptr[j] : table.category_ptr[j + 1]])
+            columns.values[:, j] = codes_of(pack_text(column), table.categories_of(j))
         else:
             scaled = np.empty(n, np.int64)
             scale_column(np.array(column, np.float64), table.field_kinds[j], float(field.scale), scaled, columns.status)
             columns.values[:, j] = scaled
-    _refuse(columns, columns.key_len > plan.workload.customer_id_max_bytes, "key_too_long")
-    _refuse(columns, columns.key_len == 0, "key_mismatch")
     _refuse(columns, (batch.kind < 0) | (batch.kind >= len(topic.kinds)), "unknown_kind")
-    check_times(columns.event_time, columns.known_time, plan.workload.lateness_ms, columns.status)
+    columns.refuse_by_key_and_time(plan)
     return columns
 
 
@@ -186,9 +201,9 @@ def _refuse(columns: Columns, where: npt.NDArray[np.bool_], reason: str) -> None
     columns.status[where & (columns.status == op.PENDING)] = op.REFUSED + REASON_INDEX[reason]
 
 
-def _codes(column: npt.NDArray[np.object_], categories: Int64s) -> Int64s:
-    text = pack_text(column)
-    hashes = _hash_packed(text)
+def codes_of(text: PackedText, categories: Int64s) -> Int64s:
+    """Index of each category among the declared ones' hashes, their number when unseen, NONE for null; (n,)."""
+    hashes = hash_packed(text)
     codes = np.full(len(hashes), len(categories), np.int64)
     for code, category in enumerate(categories):
         codes[hashes == category] = code

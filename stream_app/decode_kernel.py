@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from schemas.compiled import Array, Integer, compiled
+from schemas.compiled import Array, Integer, Number, compiled
 from schemas.reasons import MAX_AHEAD_MS, MAX_EVENT_BYTES, MAX_SCALED, NEWEST_MS, OLDEST_MS, REASONS
 from stream_app import opcodes as op
 from stream_app.key_kernel import hash_bytes
@@ -117,7 +117,7 @@ def check_times(event_time: Array, known_time: Array, lateness: Integer, status:
 
 
 @compiled
-def scale_number(x: Array, scale: Integer) -> Any:
+def scale_number(x: Number, scale: Integer) -> Any:
     """(scaled integer, status) of a number, rounded half to even."""
     if not np.isfinite(x):
         return np.int64(op.NONE), NOT_FINITE
@@ -138,6 +138,29 @@ def scale_column(x: Array, kind: Integer, scale: Integer, out: Array, status: Ar
             value, bad = np.int64(x[i]), _range_status(np.int64(x[i]))
         else:
             value, bad = scale_number(x[i], scale)
+        out[i] = value
+        if bad != op.PENDING and status[i] == op.PENDING:
+            status[i] = bad
+
+
+@compiled
+def scale_cells(
+    x: Array, valid: Array, first: Integer, kind: Integer, scale: Integer, out: Array, status: Array
+) -> None:
+    """`scale_column` of Arrow's cells ``x[first:]``: a cell whose bit in ``valid`` is 0 is null; no bits: none is."""
+    for i in range(len(out)):
+        place = first + i
+        if len(valid) > 0 and not (valid[place >> 3] >> (place & 7)) & 1:
+            out[i] = op.NONE
+            continue
+        cell = np.float64(x[place])
+        if np.isnan(cell):
+            out[i] = op.NONE
+            continue
+        if kind == TIME and np.isfinite(cell):
+            value, bad = np.int64(cell), _range_status(np.int64(cell))
+        else:
+            value, bad = scale_number(cell, scale)
         out[i] = value
         if bad != op.PENDING and status[i] == op.PENDING:
             status[i] = bad

@@ -38,30 +38,69 @@ from stream_app.prefetch_kernel import prefetch
 N_SLOTS, N_FREE, N_OUT, N_OUTCOMES, CLOCK_DAY, FAILED, PARTITION, N_PARTITIONS, ALL_TICKS, SAMPLE, SEED = range(11)
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)
 FAR, NEAR = 8, 4  # events ahead: to look for the row, to fetch it
+PLACE_DAYS = 4  # days whose tiles' places are remembered: events are of today, a few of the days before
+NEAR_DAYS = 8  # heads that move by fewer days share the list of what to clear
+FOREVER_DAYS = 100_000  # longer than any ring
 ALL_EVENTS = 1 << 31  # in SAMPLE: every event row is due; below, that share of 2^31
 
 
 @compiled
-def _advance(
-    s64: Array, s32: Array, e64: Integer, e32: Integer, rings: Array, old_day: Integer, new_day: Integer
-) -> None:
-    """Move every ring's head from ``old_day`` to ``new_day``, clearing the tiles that come into view."""
+def _put_clears(rings: Array, old_day: Integer, new_day: Integer, clears: Array, g: Integer) -> None:
+    """Write to ``clears[g]`` which tiles come into view when a head moves: day, number, then (region, at, value)."""
+    n = 0
     for j in range(rings.shape[0]):
         region, at, length, tile_days, clear = rings[j, 0], rings[j, 1], rings[j, 2], rings[j, 3], rings[j, 4]
         head, target = old_day // tile_days, new_day // tile_days
-        if old_day == op.NONE or target - head > length:
-            head = target - length
-        for tile in range(head + 1, target + 1):
+        for tile in range(max(head, target - length) + 1, target + 1):
             place = tile % length
-            if region == op.RING_I32:
-                s32[e32 + at + place] = 0
-            elif region == op.RING_I64:
-                s64[e64 + at + place] = clear
-            else:
-                s64[e64 + at + place // 64] &= ~(np.int64(1) << (place % 64))
+            is_bit = region == op.RING_BITS
+            clears[g, 2 + 3 * n] = region
+            clears[g, 3 + 3 * n] = at + place // 64 if is_bit else at + place
+            clears[g, 4 + 3 * n] = ~(np.int64(1) << (place % 64)) if is_bit else clear
+            n += 1
+    clears[g, 0], clears[g, 1] = new_day, n
+
+
+@inlined
+def _advance(
+    s64: Array, s32: Array, e64: Integer, e32: Integer, rings: Array, old_day: Integer, new_day: Integer, clears: Array
+) -> None:
+    """Move every ring's head from ``old_day`` to ``new_day``, clearing the tiles that come into view.
+
+    Which these are follows from the two days; for the usual short ways it is looked up in ``clears``.
+    """
+    gap = new_day - old_day
+    g = 0
+    if old_day == op.NONE:
+        _put_clears(rings, new_day - FOREVER_DAYS, new_day, clears, 0)
+    elif gap < len(clears):
+        g = gap
+        if clears[g, 0] != new_day:
+            _put_clears(rings, old_day, new_day, clears, g)
+    else:
+        _put_clears(rings, old_day, new_day, clears, 0)
+    for n in range(clears[g, 1]):
+        region, at = clears[g, 2 + 3 * n], clears[g, 3 + 3 * n]
+        if region == op.RING_I32:
+            s32[e32 + at] = 0
+        elif region == op.RING_I64:
+            s64[e64 + at] = clears[g, 4 + 3 * n]
+        else:
+            s64[e64 + at] &= clears[g, 4 + 3 * n]
 
 
 @compiled
+def _new_clears(rings: Array) -> Any:
+    """Lists for `_advance`, for no days yet; the first is for long ways."""
+    n = 0
+    for j in range(rings.shape[0]):
+        n += rings[j, 2]
+    clears = np.zeros((NEAR_DAYS, 2 + 3 * n), np.int64)
+    clears[:, 0] = op.NONE
+    return clears
+
+
+@inlined
 def _update(
     s64: Array,
     s32: Array,
@@ -75,22 +114,23 @@ def _update(
     kind_ptr: Array,
     ops: Array,
     rings: Array,
+    places: Array,
+    w: Integer,
+    clears: Array,
 ) -> Any:
-    """Apply one event to the event part; False when a sum would overflow."""
+    """Apply one event to the event part; False when a sum would overflow. ``places[w]`` are those of its day."""
     head = s64[e64 + op.ROW_DAY]
     if head == op.NONE or day > head:
-        _advance(s64, s32, e64, e32, rings, head, day)
+        _advance(s64, s32, e64, e32, rings, head, day, clears)
         s64[e64 + op.ROW_DAY] = day
         head = day
     for j in range(kind_ptr[kind], kind_ptr[kind + 1]):
         code = ops[j, 0]
         at = ops[j, 1]
         if code <= op.SET_DAY:
-            length, tile_days = ops[j, 2], ops[j, 3]
-            tile = day // tile_days
-            if tile <= head // tile_days - length:
+            if day < head and day // ops[j, 3] <= head // ops[j, 3] - ops[j, 2]:
                 continue
-            place = tile % length
+            place = places[w, j]
             if code == op.ADD_COUNT:
                 s32[e32 + at + place] += 1
             elif code == op.SET_DAY:
@@ -127,6 +167,18 @@ def _update(
             else:
                 _keep_last(s64, e64 + at, time, id_hash, value)
     return True
+
+
+@inlined
+def _places_of(day: Integer, ops: Array, days: Array, places: Array) -> Any:
+    """Row of ``places`` with the tile of each op on ``day``: divisions once a day, not once an event."""
+    w = day & (len(days) - 1)
+    if days[w] != day:
+        days[w] = day
+        for j in range(len(ops)):
+            if ops[j, 0] <= op.SET_DAY:
+                places[w, j] = day // ops[j, 3] % ops[j, 2]
+    return w
 
 
 @compiled
@@ -454,6 +506,9 @@ def apply(
     outcome_room = len(outcomes) - 3 * rule[RULE_MEMORY_DAYS]
     capacity = len(s64) // row64
     frames = new_frames(fops)
+    place_days = np.full(PLACE_DAYS, op.NONE, np.int64)
+    places = np.zeros((PLACE_DAYS, len(ops)), np.int64)
+    clears = _new_clears(rings)
     for q in range(start, len(order)):
         i = order[q]
         if q + FAR < len(order):
@@ -529,7 +584,11 @@ def apply(
         e32 = slot * row64 * 2 + rule[RULE_I32_AT]
         time = event_time[i]
         k = kind[i]
-        if not _update(s64, s32, e64, e32, k, time // op.DAY_MS, time, id_hash[i], values[i], kind_ptr, ops, rings):
+        day = time // op.DAY_MS
+        w = _places_of(day, ops, place_days, places)
+        if not _update(
+            s64, s32, e64, e32, k, day, time, id_hash[i], values[i], kind_ptr, ops, rings, places, w, clears
+        ):
             control[FAILED] = 1
             return q
         s64[slot * row64 + rule[RULE_STAMPS_AT] + source[i]] = offset[i]

@@ -151,11 +151,11 @@ class BoosterModel:
         return self.paths is not None
 
     def explain(self, x: Floats32, n: int) -> list[list[Reason]]:
-        """Reasons by TreeSHAP contributions, compiled where the trees are."""
+        """Reasons by TreeSHAP contributions."""
         return strongest(x, self.contributions(x), self.names, n)
 
     def contributions(self, x: Floats32) -> Floats32:
-        """What each feature adds to the margin of each row, in log-odds; (n, n_features)."""
+        """What each feature adds to the margin, (n, n_features); TreeSHAP, compiled where the trees are."""
         return self._library_contributions(x) if self.paths is None else self.paths.contributions(x)
 
     def _library_contributions(self, x: Floats32) -> Floats32:

@@ -6,12 +6,13 @@ Same kernels as the stream; a cut-off is a tick. No labels, no models here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.events import EventBatch
+from schemas.packed import codes_of_texts
 from stream_app import opcodes as op
 from stream_app.columns import Columns, columns_of
 from stream_app.merge_kernel import merge_by_known_time
@@ -49,15 +50,51 @@ class Rows:
         """Rows at ``chosen`` positions."""
         return Rows(*(getattr(self, f.name)[chosen] for f in fields(self)))
 
+    def order(self) -> Int64s:
+        """Positions of the rows by moment, customer and kind, whatever order they were taken in; (n,).
+
+        Rows of one customer at one moment stay in the order of their events, which no sharing of customers changes.
+        """
+        if not len(self):
+            return np.zeros(0, np.int64)
+        return np.lexsort((self.kind, codes_of_texts(self.customer_id), self.as_of_ms)).astype(np.int64)
+
     @classmethod
     def concat(cls, parts: Sequence[Rows]) -> Rows:
         """All rows of ``parts``."""
         return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
 
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """What became known of all topics in some days, and in which order to take it.
+
+    Attributes
+    ----------
+    columns
+        Events of all topics, in any order, some of them refused or repeated.
+    order
+        Positions of the accepted ones by known time; ties by topic, partition and offset.
+    end_ms
+        Everything known before has been handed out.
+    """
+
+    columns: Columns
+    order: Int64s
+    end_ms: int
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @property
+    def known_time_ms(self) -> Int64s:
+        """When each of them became known, ascending; (n,)."""
+        return self.columns.known_time[self.order]
+
+
 def tick_rows(
     plan: Plan,
-    batches: Iterable[EventBatch | Columns],
+    batches: Iterable[EventBatch | Columns | Stretch],
     cutoff_days: Sequence[int],
     *,
     event_sample: float = 0.0,
@@ -70,7 +107,7 @@ def tick_rows(
     plan
         Of the workload.
     batches
-        Events of all topics; any order within what is known on one day, days ascending in known time.
+        Events of all topics; any order within what is known on one day, days ascending in known time. Or stretches.
     cutoff_days
         Days since the epoch.
     event_sample
@@ -82,6 +119,15 @@ def tick_rows(
     for batch in batches:
         recorder.update(batch)
     return recorder.finish()
+
+
+def state_before(plan: Plan, stretches: Iterable[Stretch], day: int) -> PartitionState:
+    """All customers once everything known before ``day`` has been applied; that day's ticks are left to take."""
+    recorder = Recorder(plan, [day])
+    recorder.cutoffs = []
+    for stretch in stretches:
+        recorder.apply_stretch(stretch)
+    return recorder.state
 
 
 class Recorder:
@@ -96,8 +142,11 @@ class Recorder:
         self._parts: list[Rows] = []
         self._known = -(2**62)
 
-    def update(self, batch: EventBatch | Columns) -> None:
-        """Take a batch of one topic; what was known before the batch's first day is applied."""
+    def update(self, batch: EventBatch | Columns | Stretch) -> None:
+        """Take a batch of one topic; what was known before the batch's first day is applied. Or a stretch, at once."""
+        if isinstance(batch, Stretch):
+            self.apply_stretch(batch)
+            return
         if not len(batch):
             return
         columns = batch if isinstance(batch, Columns) else columns_of(self.plan, batch)
@@ -106,6 +155,17 @@ class Recorder:
             self._apply_before(day_begin)
             self._known = day_begin
         self._waiting[int(columns.source[0])].append(columns)
+
+    def apply_stretch(self, stretch: Stretch) -> None:
+        """Apply a stretch, with the cut-offs that fall in it; the stretch itself stays as it is."""
+        columns = replace(stretch.columns, status=stretch.columns.status.copy())
+        known, at = stretch.known_time_ms, 0
+        for day in self._cutoffs_until(stretch.end_ms):
+            upto = int(np.searchsorted(known, day * op.DAY_MS))
+            self._apply(columns, stretch.order[at:upto])
+            self._tick(day)
+            at = upto
+        self._apply(columns, stretch.order[at:])
 
     def finish(self) -> Rows:
         """Apply the rest, take the ticks of all cut-offs left, and return every row."""
@@ -118,10 +178,13 @@ class Recorder:
 
     def _apply_before(self, end_ms: int) -> None:
         """Apply what is known before ``end_ms``, with the cut-offs that fall in between."""
-        for day in [d for d in self.cutoffs if self.state.clock_day < d and d * op.DAY_MS <= end_ms]:
+        for day in self._cutoffs_until(end_ms):
             self._apply_merged(day * op.DAY_MS)
             self._tick(day)
         self._apply_merged(end_ms)
+
+    def _cutoffs_until(self, end_ms: int) -> list[int]:
+        return [day for day in self.cutoffs if self.state.clock_day < day and day * op.DAY_MS <= end_ms]
 
     def _apply_merged(self, end_ms: int) -> None:
         parts = [Columns.concat(waiting).sorted_by_known_time() for waiting in self._waiting if waiting]
@@ -161,5 +224,5 @@ class Recorder:
         chosen = np.flatnonzero(due.rows[:, 2] != op.ENDED)
         if len(chosen):
             rows = due.rows[chosen]
-            ids = np.array([key.decode() for key in self.state.customer_ids(rows[:, 0])], object)
+            ids = self.state.customer_keys(rows[:, 0]).to_objects()
             self._parts.append(Rows(ids, rows[:, 1].copy(), rows[:, 2].astype(np.uint8), due.x[chosen].copy()))

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from schemas.packed import PackedText
 from stream_app import kernel
 from stream_app import opcodes as op
 from stream_app.columns import Columns
 from stream_app.errors import OverflowStop
-from stream_app.key_kernel import fill_index
+from stream_app.key_kernel import fill_index, gather_keys
 from stream_app.plan import Plan
 
 Int64s = npt.NDArray[np.int64]
@@ -247,6 +248,15 @@ class PartitionState:
         keys = self.s8.reshape(-1, self.row_bytes)[slots, :width].tobytes()
         lengths = self.s64.reshape(-1, self.row64)[slots, self.plan.event_at + op.KEY_LEN].tolist()
         return [keys[i * width : i * width + length] for i, length in enumerate(lengths)]
+
+    def customer_keys(self, slots: Int64s) -> PackedText:
+        """The same as packed text, for many."""
+        length = self.s64.reshape(-1, self.row64)[slots, self.plan.event_at + op.KEY_LEN]
+        offsets = np.zeros(len(slots) + 1, np.int64)
+        np.cumsum(length, out=offsets[1:])
+        data = np.empty(int(offsets[-1]), np.uint8)
+        gather_keys(self.s8, slots * self.row_bytes, length, data)
+        return PackedText(data, offsets, np.zeros(len(slots), np.bool_))
 
     def load(self, slots: Int64s, rows: npt.NDArray[np.uint8]) -> None:
         """Put rows (n, row_bytes) into ``slots``; call `loaded` after the last."""

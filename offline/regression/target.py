@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offline.errors import OfflineError
-from offline.history import History
+from offline.history import BatchHistory
 from offline.metrics import Floats
 from offline.moments import Customers, Int64s
 from schemas.events import EventBatch
@@ -138,7 +138,7 @@ class Values:
 class ValuedHistory:
     """A history that hands its events to `Values` as they pass."""
 
-    def __init__(self, history: History, values: Values) -> None:
+    def __init__(self, history: BatchHistory, values: Values) -> None:
         self._history, self._values = history, values
 
     def __call__(self) -> Iterator[EventBatch]:
@@ -147,6 +147,6 @@ class ValuedHistory:
             self._values.update(batch)
             yield batch
 
-    def columns(self) -> Iterator[Columns]:
+    def again(self) -> Iterator[Columns]:
         """The events as columns, in the same order."""
         return self._history.columns()

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from offline.bootstrap import Interval, interval
 from offline.errors import LabelError
 from offline.evaluate import as_json
-from offline.history import History
+from offline.history import BatchHistory
 from offline.metrics import Floats
 from offline.regression.target import ValuedHistory, Values, ValueTarget
 from offline.regression.value_metrics import mae, r2, rmse
 from offline.regression.value_trees import LOSSES, Loss, ValueTrees
 from offline.training_run import Say, TrainingOptions, read_training_set
-from offline.training_set import PURPOSES, Bools, Fold, TrainingSet
+from offline.training_set import PURPOSES, Bools, Fold, LocalReading, TrainingSet
 from schemas.durations import DAY_MS
 from schemas.lake import Lake
 from schemas.settings import Settings
@@ -64,9 +64,9 @@ def read_values(
     """
     lake, values = Lake(settings.lake_dir), Values(workload, target)
     until_ms = None if options.until_day is None else options.until_day * DAY_MS
-    history = ValuedHistory(History(lake, workload, until_ms), values)
+    history = ValuedHistory(BatchHistory(lake, workload, until_ms), values)
     ticks = replace(options, n_event_rows=0)
-    training = read_training_set(lake, workload, ticks, say, history=history, purposes={})
+    training = read_training_set(lake, workload, ticks, say, reading=LocalReading(workload, history), purposes={})
     rows = training.rows
     ahead = np.where(np.isfinite(training.y), values.ahead(rows.customer_id, rows.as_of_ms), np.nan)
     found = ValueRows(training, ahead, values.behind(rows.customer_id, rows.as_of_ms))

@@ -19,7 +19,7 @@ from offline.errors import OfflineError, ReleaseError
 from offline.feature_parity import compare_features
 from offline.gates import Gate
 from offline.held_out import Contestant, held_out
-from offline.history import History
+from offline.history import BatchHistory
 from offline.promote import Judgement, judge_version
 from offline.registry import Registry
 from offline.release import past_releases
@@ -196,7 +196,7 @@ def test_a_feature_that_differs_from_other_codes_is_found_and_named(grown: Setti
     def split(span: Span) -> Cutoffs:
         return choose_test_cutoffs(span.first_day + 60, span.known_until_day, 30)
 
-    history = History(Lake(grown.lake_dir), workload)
+    history = BatchHistory(Lake(grown.lake_dir), workload)
     testing = build_training_set(workload, history, split, n_event_rows=0, purposes={"test": "to test on"})
     rows = testing.rows.take(testing.fold("test", row_kind=0))
     same = compare_features(workload, history(), rows, n_customers=10)
