@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 
 from schemas.events import EventBatch
-from schemas.workload import WINDOWED_TYPES, WINDOWS_D, EventTopic, Feature, Workload
+from schemas.workload import WINDOWED_TYPES, WINDOWS_D, CalendarPart, EventTopic, Feature, FeatureType, Workload
 from schemas.workload_features import NUMBERS
 
 PAIRED_WINDOWS: Final = ((7, 30), (14, 60), (30, 90))
@@ -77,12 +77,12 @@ def _drafts(workload: Workload, there: Occurrences) -> Iterator[Feature]:
                 for kind in carriers:
                     yield from _of_values(kind, value.name)
             if carriers:
-                kind_of = "until" if value.type == "time" else "last"
+                kind_of: FeatureType = "until" if value.type == "time" else "last"
                 name = f"days_to_{value.name}" if value.type == "time" else f"last_{value.name}"
                 yield Feature(name, kind_of, of=tuple(carriers), field=value.name)
         yield from _of_pairs(kinds, there)
     yield Feature("tenure", "tenure")
-    for part in ("weekday", "day_of_month", "month"):
+    for part in get_args(CalendarPart):
         yield Feature(part, "calendar", part=part)
 
 
