@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 
@@ -82,8 +82,7 @@ def _drafts(workload: Workload, there: Occurrences) -> Iterator[Feature]:
                 yield Feature(name, kind_of, of=tuple(carriers), field=value.name)
         yield from _of_pairs(kinds, there)
     yield Feature("tenure", "tenure")
-    parts: tuple[CalendarPart, ...] = ("weekday", "day_of_month", "month")
-    for part in parts:
+    for part in get_args(CalendarPart):
         yield Feature(part, "calendar", part=part)
 
 
@@ -97,9 +96,8 @@ def _of_events(name: str, of: tuple[str, ...]) -> Iterator[Feature]:
 
 
 def _of_values(kind: str, value: str) -> Iterator[Feature]:
-    aggregates: tuple[FeatureType, ...] = ("sum", "mean", "max")
-    for how in aggregates:
-        yield Feature(f"{kind}_{value}_{how}", how, of=(kind,), field=value, windows=WINDOWS_D)
+    for how in ("sum", "mean", "max"):
+        yield Feature(f"{kind}_{value}_{how}", how, of=(kind,), field=value, windows=WINDOWS_D)  # type: ignore[arg-type]
     for short, long in PAIRED_WINDOWS:
         yield Feature(f"{kind}_{value}_ratio_{short}_{long}", "ratio", of=(kind,), field=value, windows=(short, long))
         yield Feature(f"{kind}_{value}_trend_{short}_{long}", "trend", of=(kind,), field=value, windows=(short, long))

@@ -105,4 +105,5 @@ def edges_of(values: Floats, n_bins: int) -> Floats:
 
 
 def _quantiles(known: Floats, n_bins: int) -> Floats:
-    return np.unique(np.quantile(known, np.linspace(0.0, 1.0, n_bins + 1)[1:-1], method="higher"))
+    inner = np.quantile(known, np.linspace(0.0, 1.0, n_bins + 1)[1:-1], method="higher")
+    return np.asarray(np.unique(inner), dtype=np.float64)

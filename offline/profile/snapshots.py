@@ -186,7 +186,7 @@ class _Taken:
         place = np.minimum(np.searchsorted(self._sorted, sought), len(self._sorted) - 1)
         there = self._sorted[place] == sought
         X = self._rows.X[self._order[place], :-1]
-        return np.where(there[:, None], X, np.float32(np.nan)), there
+        return np.asarray(np.where(there[:, None], X, np.nan), dtype=np.float32), np.asarray(there)
 
     def near(self, near: Outcomes, span: Span) -> NDArray[np.bool_] | None:
         """Whether the end comes soon; None when the label has no moment."""

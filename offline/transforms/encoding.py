@@ -58,7 +58,8 @@ class Encoding:
             return np.where(np.isnan(code), MISSING_CODE, code)[:, None]
         if self.encoder == "one_hot":
             return np.asarray(code[:, None] == codes[None, :], dtype=np.float64)
-        return np.asarray(np.r_[np.array(self.means[j]), self.overall][_places(code, codes)][:, None])
+        known = np.append(np.array(self.means[j], np.float64), self.overall)
+        return np.asarray(known[_places(code, codes)][:, None])
 
 
 def fit_encoding(
@@ -113,4 +114,4 @@ def _places(code: Floats, codes: Floats) -> NDArray[np.int64]:
     place = np.searchsorted(codes, code)
     there = place < len(codes)
     there[there] = codes[place[there]] == code[there]
-    return np.where(there, place, len(codes))
+    return np.where(there, place, len(codes)).astype(np.int64)
