@@ -1,7 +1,8 @@
 """The same work on a Dask cluster, one share of the customers a task: training sets, boosted trees, batch scores.
 
-The only module that touches Dask. Shares, rows and scores are those of one process, bit for bit; trees differ in their
-last digits, as histograms of several machines are added up. The lake must lie where all workers see it.
+The only module that touches Dask. Rows and scores are those of one process, bit for bit. Trees are those of another
+seed, as each worker samples rows on its own; without sampling they are the same. The lake must lie where all workers
+see it.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from offline.metrics import Floats
 from offline.models import MAX_ROUNDS, PATIENCE, BoostedTrees, Matrix
 from offline.scoring.run import ScoringJob
 from offline.training_set import LocalReading, Span
+from schemas.errors import DriftlineError
 from schemas.lake import Lake
 from schemas.workload import Workload
 from schemas.workload_parse import parse_workload
 from stream_app.recording import Rows
 
-TASKS_PER_WORKER = 1
 LOCAL_WORKERS = 2
 LOOPBACK = "127.0.0.1"
 
@@ -49,6 +50,14 @@ class Cluster:
     def n_workers(self) -> int:
         """Workers at the moment."""
         return max(1, len(self.client.scheduler_info(n_workers=-1)["workers"]))
+
+    def submit(self, work: Callable[..., Any], *given: Any) -> Any:
+        """A future of ``work(*given)``; futures among what is given stand for what they come to."""
+        return self.client.submit(work, *given, pure=False)
+
+    def map(self, work: Callable[[Any], Any], futures: Sequence[Any]) -> list[Any]:
+        """Futures of ``work`` on what others come to."""
+        return [self.submit(work, future) for future in futures]
 
     def reading(self, lake: Lake, workload: Workload, n_partitions: int, until_known_ms: int | None) -> SharedReading:
         """The history of a lake, read by shares."""
@@ -93,6 +102,52 @@ def create_cluster(scheduler: str | None = None, n_workers: int = LOCAL_WORKERS)
         yield Cluster(client, is_local=True)
 
 
+@dataclass(frozen=True)
+class Failed:
+    """What a task answers instead of raising: a cluster would log it on every machine and lose its class.
+
+    Parameters
+    ----------
+    is_away
+        Customers do not keep to their partitions; another way of sharing them works.
+    """
+
+    message: str
+    is_away: bool
+
+
+def _told(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except DriftlineError as error:
+        return Failed(str(error), isinstance(error, AwayFromHomeError))
+
+
+def by_shares(
+    cluster: Cluster, lake: Lake, workload: Workload, n_partitions: int, submit: Callable[[Share], Any]
+) -> list[Any]:
+    """Futures of a task for each share, all of them done: shares by partitions, or else by hash.
+
+    Raises
+    ------
+    OfflineError
+        When a task failed.
+    """
+    n = cluster.n_workers
+    for shares in (shares_by_partition(lake, workload, n_partitions, n), shares_by_hash(n)):
+        futures = [submit(share) for share in shares]
+        failed = [one for one in cluster.client.gather(cluster.map(_failure_of, futures)) if one is not None]
+        if not failed:
+            return futures
+        if not all(one.is_away for one in failed):
+            break
+    raise OfflineError(next(one.message for one in failed if not one.is_away))
+
+
+def _failure_of(answer: Any) -> Failed | None:
+    return answer if isinstance(answer, Failed) else None
+
+
 # ---- training sets --------------------------------------------------------------------------------------
 
 
@@ -115,15 +170,11 @@ class SharedReading:
     def span(self) -> Span:
         """What the shares say together."""
 
-        def spans(shares: Sequence[Share]) -> list[Span | None]:
-            client, where = self._cluster.client, str(self._lake.root)
-            self._read = [
-                client.submit(_read_share, where, self._workload.text, self._until_ms, share, pure=False)
-                for share in shares
-            ]
-            return list(client.gather(client.map(_span_of, self._read, pure=False)))
+        def submit(share: Share) -> Any:
+            return self._cluster.submit(_read_share, str(self._lake.root), self._workload.text, self._until_ms, share)
 
-        found = by_shares(self._cluster, self._lake, self._workload, self._n_partitions, spans)
+        self._read = by_shares(self._cluster, self._lake, self._workload, self._n_partitions, submit)
+        found = self._cluster.client.gather(self._cluster.map(_span_of, self._read))
         there = [span for span in found if span is not None]
         if not there:
             raise EmptyLakeError(self._lake.root)
@@ -133,36 +184,24 @@ class SharedReading:
     def rows(self, days: Sequence[int], event_share: float, seed: int, known_until_ms: int) -> tuple[Rows, Floats]:
         """The rows of all shares, one after the other."""
         asked = list(days), event_share, seed, known_until_ms
-        client = self._cluster.client
-        parts = client.gather([client.submit(_rows_of, one, *asked, pure=False) for one in self._read])
+        parts = self._cluster.client.gather([self._cluster.submit(_rows_of, one, *asked) for one in self._read])
         self._read = []
         found = [part for part in parts if part is not None]
         return Rows.concat([rows for rows, _ in found]), np.concatenate([y for _, y in found])
 
 
-def by_shares(
-    cluster: Cluster,
-    lake: Lake,
-    workload: Workload,
-    n_partitions: int,
-    work: Callable[[Sequence[Share]], list[Any]],
-) -> list[Any]:
-    """Work on shares by partitions; where customers do not keep to theirs, by hash."""
-    n = TASKS_PER_WORKER * cluster.n_workers
-    try:
-        return work(shares_by_partition(lake, workload, n_partitions, n))
-    except AwayFromHomeError:
-        return work(shares_by_hash(n))
-
-
-def _read_share(lake_dir: str, text: str, until_ms: int | None, share: Share) -> tuple[LocalReading, Span] | None:
+def _read_share(lake_dir: str, text: str, until_ms: int | None, share: Share) -> Any:
     """A share that is read and ready for rows; None when it has no events."""
-    workload = parse_workload(text, "workload.toml")
-    reading = LocalReading(workload, History(Lake(Path(lake_dir)), workload, until_ms, share))
-    try:
-        return reading, reading.span()
-    except (LabelError, EmptyLakeError):
-        return None
+
+    def read() -> tuple[LocalReading, Span] | None:
+        workload = parse_workload(text)
+        reading = LocalReading(workload, History(Lake(Path(lake_dir)), workload, until_ms, share))
+        try:
+            return reading, reading.span()
+        except (LabelError, EmptyLakeError):
+            return None
+
+    return _told(read)
 
 
 def _span_of(read: tuple[LocalReading, Span] | None) -> Span | None:
@@ -208,7 +247,7 @@ class SharedTrees(BoostedTrees):
         from xgboost import collective
         from xgboost import dask as shared
 
-        matrix = self._matrix(X, y, weight)
+        matrix = self._matrix(binned(X, weight, int(self._params["max_bin"])), y, weight)
         watched: dict[str, Any] = {}
         if later is not None:
             watched = {"evals": [(self._matrix(*later), "later")], "early_stopping_rounds": PATIENCE}
@@ -238,19 +277,35 @@ class SharedTrees(BoostedTrees):
         return shared.DaskDMatrix(self._cluster.client, data, feature_names=names, **shares)
 
 
+def binned(X: Matrix, weight: Floats | None, max_bin: int) -> Matrix:
+    """Each value as the lower end of its bin, the bins being those of one process; trees split the same values.
+
+    Workers who cut their own parts into bins and merge them come to others, and to other trees.
+    """
+    import xgboost as xgb
+
+    ends, cuts = xgb.QuantileDMatrix(X, weight=weight, max_bin=max_bin, nthread=1).get_quantile_cut()
+    found = np.array(X, np.float32)
+    for j in range(X.shape[1]):
+        seen = np.flatnonzero(np.isfinite(X[:, j]))
+        if len(seen):
+            upper = cuts[ends[j] : ends[j + 1]]
+            lower = np.concatenate([[X[seen, j].min()], upper[:-1]])
+            place = np.searchsorted(upper, X[seen, j], side="right")
+            found[seen, j] = lower[np.minimum(place, len(lower) - 1)]
+    return found
+
+
 # ---- batch scores ---------------------------------------------------------------------------------------
 
 
 def scored_tables(cluster: Cluster, n_partitions: int, job: ScoringJob) -> Iterator[pa.Table]:
     """The tables of a scoring job, share by share."""
-
-    def work(shares: Sequence[Share]) -> list[Any]:
-        futures = [cluster.client.submit(_score_share, job, share, pure=False) for share in shares]
-        cluster.client.gather(cluster.client.map(_has_scores, futures, pure=False))  # an error of any comes out here
-        return futures
-
     lake, n = Lake(job.lake_dir), 0
-    for future in by_shares(cluster, lake, job.workload, n_partitions, work):
+    futures = by_shares(
+        cluster, lake, job.workload, n_partitions, lambda share: cluster.submit(_score_share, job, share)
+    )
+    for future in futures:
         table = future.result()
         if table is not None:
             n += 1
@@ -259,14 +314,15 @@ def scored_tables(cluster: Cluster, n_partitions: int, job: ScoringJob) -> Itera
         raise EmptyLakeError(lake.root)
 
 
-def _has_scores(table: pa.Table | None) -> bool:
-    return table is not None
+def _score_share(job: ScoringJob, share: Share) -> Any:
+    """The scores of a share; None when it has no events."""
 
-
-def _score_share(job: ScoringJob, share: Share) -> pa.Table | None:
-    stretches = read_stretches(Lake(job.lake_dir), job.workload, job.shared.as_of_ms, share=share)
-    try:
+    def score() -> pa.Table | None:
+        try:
+            stretches = read_stretches(Lake(job.lake_dir), job.workload, job.shared.as_of_ms, share=share)
+        except EmptyLakeError:
+            return None
         tables = list(job.tables(stretches))
-    except EmptyLakeError:
-        return None
-    return pa.concat_tables(tables) if tables else job.nothing()
+        return pa.concat_tables(tables) if tables else job.nothing()
+
+    return _told(score)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,9 +82,8 @@ def score(
         from offline.dask_engine import create_cluster, scored_tables
 
         with create_cluster(scheduler) as cluster:
-            done = run(
-                settings, workload, version, options, _say, lambda job: scored_tables(cluster, job, settings.partitions)
-            )
+            tables_of = partial(scored_tables, cluster, settings.partitions)
+            done = run(settings, workload, version, options, _say, tables_of)
     else:
         done = run(settings, workload, version, options, _say, ScoringJob.tables)
     click.echo(json.dumps(done.as_json(), indent=1, sort_keys=True) if as_json else "\n".join(_lines(done)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,29 +11,30 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from offline.customer_shares import AwayFromHomeError, Share, shares_by_hash, shares_by_partition
 from offline.cutoffs import Cutoffs, choose_cutoffs
 from offline.errors import EmptyLakeError, OfflineError
-from offline.evaluate import evaluate
 from offline.history import History, read_stretches
-from offline.packaging import core_files, scores_of
+from offline.models import BoostedTrees
 from offline.scoring.run import ScoringJob
 from offline.scoring.scores import ScoredAs
-from offline.train import Trained, train
+from offline.training_run import TrainingOptions, train_version
 from offline.training_set import Span, TrainingSet, assemble, build_training_set
 from schemas.events import EventBatch
 from schemas.lake import Lake
+from schemas.settings import Settings
 from schemas.workload import Workload
-from stream_app.model import BoosterModel
-from tests.offline.conftest import FIRST_DAY, make_company
-from tests.offline.test_stretches import fill
+from tests.offline.lakes import fill
 
 pytest.importorskip("distributed", reason="Dask is not installed: nothing is proven of --engine dask")
 
-from offline.dask_engine import Cluster, by_shares, create_cluster, scored_tables
+from offline import dask_engine
+from offline.dask_engine import Cluster, SharedTrees, create_cluster, scored_tables
 
 N_PARTITIONS = 2
+FIRST_DAY = 19_700  # of a company
 pytestmark = pytest.mark.filterwarnings("ignore:::distributed", "ignore:::dask")
 
 
@@ -49,14 +51,15 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def events(workload: Workload) -> list[EventBatch]:
-    return make_company(workload, 500, 200)
+def events(workload: Workload, company: Any) -> list[EventBatch]:
+    made: list[EventBatch] = company(workload, 300, 160)
+    return made
 
 
 @pytest.fixture(scope="module")
 def lake(workload: Workload, events: list[EventBatch], tmp_path_factory: pytest.TempPathFactory) -> Lake:
     made = Lake(tmp_path_factory.mktemp("shared") / "lake")
-    fill(made, workload, events, slice_events=100_000)
+    fill(made, workload, events, N_PARTITIONS)
     return made
 
 
@@ -65,9 +68,16 @@ def local(lake: Lake, workload: Workload) -> TrainingSet:
     return build_training_set(workload, History(lake, workload), split)
 
 
-@pytest.fixture(scope="module")
-def trained(local: TrainingSet) -> Trained:
-    return train(local)
+def model_files(training: TrainingSet) -> dict[str, bytes]:
+    """A model of a few trees, as a bundle holds it."""
+    rows = training.fold("fit")
+    trees = BoostedTrees().fit(training.rows.X[rows], training.y[rows], 20)
+    kinds = ("tick", "event", "urgent")
+    return {
+        "model.ubj": trees.save(),
+        "calibration.json": json.dumps({kind: {"a": 1.0, "b": 0.0} for kind in kinds}).encode(),
+        "threshold.json": json.dumps(dict.fromkeys(kinds, 0.1)).encode(),
+    }
 
 
 def same(a: TrainingSet, b: TrainingSet) -> None:
@@ -99,56 +109,56 @@ def test_shares_split_the_customers(lake: Lake, workload: Workload, events: list
     assert [share.partitions for share in shares_by_partition(lake, workload, N_PARTITIONS, 2)] == [(0,), (1,)]
 
 
-def test_a_lake_whose_customers_are_not_at_home_is_shared_by_hash(
-    lake: Lake, workload: Workload, tmp_path: Path
-) -> None:
+def test_a_customer_in_another_partition_than_the_key_says_is_found(lake: Lake, workload: Workload) -> None:
     with pytest.raises(AwayFromHomeError, match="belongs to another of 5 partitions"):
         list(read_stretches(lake, workload, share=Share((0,), 5)))
-    asked: list[Any] = []
-
-    def work(shares: Any) -> list[Any]:
-        asked.append(shares)
-        if shares[0].partitions is not None:
-            raise AwayFromHomeError(tmp_path, 5)
-        return []
-
-    class Two:
-        n_workers = 2
-
-    by_shares(Two(), lake, workload, 5, work)  # type: ignore[arg-type]
-    assert asked == [shares_by_partition(lake, workload, 5, 2), shares_by_hash(2)]
 
 
-def test_trees_of_a_cluster_rank_as_those_of_one_process(
-    cluster: Cluster, local: TrainingSet, trained: Trained
+def test_trees_of_a_cluster_rank_as_those_of_one_process(cluster: Cluster, local: TrainingSet) -> None:
+    """Without sampling of rows, which each worker does on its own."""
+    rows, later, tested = local.fold("fit", "between"), local.fold("later"), local.fold("test")
+    X, y = local.rows.X, local.y
+    scores, n_rounds = {}, {}
+    for name, trees in (("local", BoostedTrees()), ("cluster", SharedTrees(cluster))):
+        trees._params = trees._params | {"subsample": 1.0}
+        n_rounds[name] = trees.best_n_rounds(X[rows], y[rows], X[later], y[later])
+        scores[name] = trees.fit(X[rows], y[rows], 40, np.ones(rows.sum())).margin(X[tested])
+    aucs = {name: roc_auc_score(y[tested], score) for name, score in scores.items()}
+    assert aucs["cluster"] == pytest.approx(aucs["local"], abs=1e-3)
+    assert aucs["local"] > 0.6
+    assert n_rounds["cluster"] == pytest.approx(n_rounds["local"], rel=0.1)
+
+
+def test_a_version_trained_on_a_cluster_is_written_like_any_other(
+    cluster: Cluster, lake: Lake, workload: Workload, local: TrainingSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        made = train(local, new_trees=cluster.new_trees)
-    found = {}
-    for name, one in (("local", trained), ("cluster", made)):
-        rows = local.fold("test")
-        scores = scores_of(BoosterModel(name, core_files(local, one), local.plan), local, rows)
-        found[name] = evaluate(local, rows, scores, one.thresholds, one.logistic, 0.1)["rows"]["tick"]["roc_auc"][
-            "value"
-        ]
-    print(found, trained.n_rounds, made.n_rounds)
-    assert found["cluster"] == pytest.approx(found["local"], abs=1e-3)
+    monkeypatch.setattr(dask_engine, "MAX_ROUNDS", 10)
+    settings = Settings(home=lake.root.parent, partitions=N_PARTITIONS)
+    bundle = train_version(settings, workload, TrainingOptions(), cluster=cluster)
+    assert bundle.manifest.data_window["n_events"] == local.span.n_events
+    assert bundle.json("evaluation.json")["training"]["n_rows"] == int(local.fold("fit", "between", "later").sum())
 
 
 def test_scores_of_a_cluster_are_those_of_one_process(
-    cluster: Cluster, lake: Lake, workload: Workload, local: TrainingSet, trained: Trained
+    cluster: Cluster, lake: Lake, workload: Workload, local: TrainingSet
 ) -> None:
-    shared = ScoredAs(FIRST_DAY + 150, "v0001", workload.hash[:16], trained.thresholds[0], n_reasons=2)
-    job = ScoringJob(lake.root, workload.text, core_files(local, trained), shared)
+    shared = ScoredAs(FIRST_DAY + 120, "v0001", workload.hash[:16], 0.1, n_reasons=2)
+    job = ScoringJob(lake.root, workload.text, model_files(local), shared)
     alone = pa.concat_tables(list(job.tables())).sort_by("customer_id")
-    assert len(alone) > 200
+    assert len(alone) > 100
     for n_partitions in (N_PARTITIONS, 7):
         together = pa.concat_tables(list(scored_tables(cluster, n_partitions, job))).sort_by("customer_id")
         assert together.equals(alone)
 
 
-def test_an_empty_lake_and_a_silent_scheduler_say_so(cluster: Cluster, workload: Workload, tmp_path: Path) -> None:
+def test_a_broken_or_empty_lake_and_a_silent_scheduler_say_so(
+    cluster: Cluster, workload: Workload, company: Any, tmp_path: Path
+) -> None:
+    broken = Lake(tmp_path / "broken")
+    fill(broken, workload, company(workload, 3, 3), N_PARTITIONS)
+    broken.files("usage")[0].write_bytes(b"PAR1")
+    with pytest.raises(OfflineError, match=r"lake .*parquet: cannot be read"):
+        cluster.reading(broken, workload, N_PARTITIONS, None).span()
     with pytest.raises(EmptyLakeError):
         cluster.reading(Lake(tmp_path), workload, 2, None).span()
     with (
