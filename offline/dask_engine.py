@@ -31,6 +31,7 @@ from stream_app.recording import Rows
 
 LOCAL_WORKERS = 2
 LOOPBACK = "127.0.0.1"
+WAIT_S = 10  # for a scheduler to answer
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def create_cluster(scheduler: str | None = None, n_workers: int = LOCAL_WORKERS)
         raise OfflineError("--engine dask needs Dask: install driftline with the extra `dask`") from cause
     if scheduler is not None:
         try:
-            client = Client(scheduler, timeout=10)  # type: ignore[no-untyped-call]
+            client = Client(scheduler, timeout=WAIT_S)  # type: ignore[no-untyped-call]
         except (OSError, ValueError) as cause:
             raise OfflineError(f"no Dask scheduler answers at {scheduler}: {cause}") from cause
         with client:
