@@ -1,7 +1,8 @@
 """The same work on a Dask cluster, one share of the customers a task: training sets, boosted trees, batch scores.
 
-The only module that touches Dask. Shares, rows and scores are those of one process, bit for bit; trees differ in their
-last digits, as histograms of several machines are added up. The lake must lie where all workers see it.
+The only module that touches Dask. Rows and scores are those of one process, bit for bit. Trees are those of another
+seed, as each worker samples rows on its own; without sampling they are the same. The lake must lie where all workers
+see it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from stream_app.recording import Rows
 
 LOCAL_WORKERS = 2
 LOOPBACK = "127.0.0.1"
+WAIT_S = 10  # for a scheduler to answer
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def create_cluster(scheduler: str | None = None, n_workers: int = LOCAL_WORKERS)
         raise OfflineError("--engine dask needs Dask: install driftline with the extra `dask`") from cause
     if scheduler is not None:
         try:
-            client = Client(scheduler, timeout=10)  # type: ignore[no-untyped-call]
+            client = Client(scheduler, timeout=WAIT_S)  # type: ignore[no-untyped-call]
         except (OSError, ValueError) as cause:
             raise OfflineError(f"no Dask scheduler answers at {scheduler}: {cause}") from cause
         with client:
@@ -248,7 +250,7 @@ class SharedTrees(BoostedTrees):
         from xgboost import collective
         from xgboost import dask as shared
 
-        matrix = self._matrix(X, y, weight)
+        matrix = self._matrix(binned(X, weight, int(self._params["max_bin"])), y, weight)
         watched: dict[str, Any] = {}
         if later is not None:
             watched = {"evals": [(self._matrix(*later), "later")], "early_stopping_rounds": PATIENCE}
@@ -276,6 +278,25 @@ class SharedTrees(BoostedTrees):
         shares = {name: array(np.ascontiguousarray(values), chunks=size) for name, values in column.items()}
         names = [f"f{j}" for j in range(X.shape[1])]
         return shared.DaskDMatrix(self._cluster.client, data, feature_names=names, **shares)
+
+
+def binned(X: Matrix, weight: Floats | None, max_bin: int) -> Matrix:
+    """Each value as the lower end of its bin, the bins being those of one process; trees split the same values.
+
+    Workers who cut their own parts into bins and merge them come to others, and to other trees.
+    """
+    import xgboost as xgb
+
+    ends, cuts = xgb.QuantileDMatrix(X, weight=weight, max_bin=max_bin, nthread=1).get_quantile_cut()
+    found = np.array(X, np.float32)
+    for j in range(X.shape[1]):
+        seen = np.flatnonzero(np.isfinite(X[:, j]))
+        if len(seen):
+            upper = cuts[ends[j] : ends[j + 1]]
+            lower = np.concatenate([[X[seen, j].min()], upper[:-1]])
+            place = np.searchsorted(upper, X[seen, j], side="right")
+            found[seen, j] = lower[np.minimum(place, len(lower) - 1)]
+    return found
 
 
 # ---- batch scores ---------------------------------------------------------------------------------------

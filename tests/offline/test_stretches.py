@@ -18,15 +18,16 @@ from offline.history import read_history, read_known, read_stretches
 from offline.training_set import read_outcomes
 from schemas.errors import LakeError
 from schemas.events import EventBatch
-from schemas.lake import Lake, LakeSlice, day_of
-from schemas.lake_table import batch_of, lake_schema, table_of
+from schemas.lake import Lake, day_of
+from schemas.lake_table import batch_of, lake_schema
 from schemas.partition import partitions_of
-from schemas.workload import EventTopic, Workload
+from schemas.workload import Workload
 from stream_app import opcodes as op
 from stream_app.columns import Columns, columns_of
 from stream_app.plan import Plan
 from stream_app.recording import Rows, tick_rows
 from tests.lives import tangled_events, with_silences
+from tests.offline.lakes import commit, fill
 from tests.streams import DAY_MS, Driver, Logs, new_task
 from tests.workloads import named_workload
 
@@ -34,31 +35,6 @@ NAMES = ("subscription_churn", "lapse", "random-6")
 N_PARTITIONS = 2
 DAYS = 45
 FIRST = 20_160
-
-
-def fill(lake: Lake, workload: Workload, batches: list[EventBatch], slice_events: int = 400) -> None:
-    """Each topic in partitions, in slices, in files of days, as `ingest` leaves it; offsets follow known time."""
-    for topic in workload.topics:
-        mine = [batch for batch in batches if batch.topic == topic.name]
-        if not mine:
-            continue
-        whole = EventBatch.concat(mine).sort()
-        home = partitions_of(whole.customer_id, N_PARTITIONS)
-        for partition in range(N_PARTITIONS):
-            part = whole.take(home == partition)
-            for first in range(0, len(part), slice_events):
-                _commit(lake, topic, part.take(slice(first, first + slice_events)), partition, first)
-
-
-def _commit(lake: Lake, topic: EventTopic, batch: EventBatch, partition: int, first: int) -> None:
-    last, days, files = first + len(batch) - 1, batch.event_time_ms // DAY_MS, []
-    for day in np.unique(days).tolist():
-        rows = np.flatnonzero(days == day)
-        path = lake.file(topic.name, day, partition, first, last)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table_of(topic, batch.take(rows), partition, first + rows), path)
-        files.append(f"{path.parent.name}/{path.name}")
-    lake.commit(LakeSlice(topic.name, partition, first, last, tuple(files), len(batch)))
 
 
 def unruly(workload: Workload, seed: int, with_infinities: bool = True) -> list[EventBatch]:
@@ -137,7 +113,7 @@ def same_rows(a: Rows, b: Rows) -> None:
 def test_stretches_hold_what_the_slow_way_finds(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workload = named_workload(name)
     plan, lake = Plan.from_workload(workload), Lake(tmp_path)
-    fill(lake, workload, unruly(workload, len(name)))
+    fill(lake, workload, unruly(workload, len(name)), N_PARTITIONS, 400)
     until_ms, slow_refused = (FIRST + DAYS - 3) * DAY_MS + 3_600_000, Counter[str]()
     slow = list(slowly(lake, workload, until_ms, slow_refused))
     days = [FIRST + 16, FIRST + 17, FIRST + 32]
@@ -170,7 +146,7 @@ def test_rows_from_the_lake_are_those_that_the_stream_took(tmp_path: Path) -> No
     workload = named_workload("subscription_churn")
     plan, lake = Plan.from_workload(workload), Lake(tmp_path)
     made = unruly(workload, 8, with_infinities=False)
-    fill(lake, workload, made)
+    fill(lake, workload, made, N_PARTITIONS, 400)
     logs, taken = Logs(workload, N_PARTITIONS).write(made), []
     for partition in range(N_PARTITIONS):
         taken.append(Driver(logs, new_task(plan, partition, N_PARTITIONS), partition).run().all_rows())
@@ -192,7 +168,7 @@ def test_an_id_of_another_partition_is_another_event(tmp_path: Path) -> None:
     for partition in (0, 1):
         rows = home[[names.tolist().index(c) for c in customers]] == partition
         batch = EventBatch("billing", ids, np.array(customers, object), moments, moments, np.zeros(3), {}).take(rows)
-        _commit(lake, topic, batch, partition, 0)
+        commit(lake, topic, batch, partition, 0)
     read = [e for batch in read_history(lake, workload, refused=refused) for e in batch.event_id]
     assert read == ["same", "same", "own"]
     assert not refused
@@ -211,7 +187,7 @@ def test_a_file_of_another_shape_names_itself(
 ) -> None:
     workload = named_workload("subscription_churn")
     lake = Lake(tmp_path)
-    fill(lake, workload, unruly(workload, 2))
+    fill(lake, workload, unruly(workload, 2), N_PARTITIONS, 400)
     path = lake.files("billing")[0]
     pq.write_table(broken(pq.ParquetFile(path).read()), path)
     with pytest.raises(LakeError, match=rf"{day_of(path.parent.name[10:]) and path.name}.*{says}"):
