@@ -116,10 +116,8 @@ class Values:
 
     @property
     def _columns(self) -> list[NDArray[Any]]:
-        if len(self._parts) > 1:
-            self._parts = [tuple(np.concatenate(column) for column in zip(*self._parts, strict=True))]  # type: ignore[list-item]
         if self._parts:
-            return list(self._parts[0])
+            return [np.concatenate(column) for column in zip(*self._parts, strict=True)]
         return [np.zeros(0, object), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)]
 
     def _sums(self, customer_id: NDArray[Any], as_of_ms: Int64s, inside: Callable[[int], NDArray[np.bool_]]) -> Floats:

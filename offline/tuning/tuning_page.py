@@ -23,7 +23,7 @@ def tuning_page(result: StudyResult, workload_name: str) -> Page:
         f"Study {result.name}: {content['n_trials']} trials by {result.inputs['method']}, "
         f"{content['n_pruned']} pruned, {len(result.folds)} folds in time; the test cut-offs took no part.",
     )
-    page.text(result.gain.text(result.criterion), "good" if result.gain.is_worth_it else "bad")
+    page.text(result.gain.text(result.criterion), "good" if result.gain.is_worth_it else "plain")
     _parameters(page, result)
     page.heading("How the search went")
     page.plot(_course(result), f"{result.criterion.words} of each trial, mean over folds; the line is the best so far")
@@ -122,6 +122,10 @@ def _slice(axis: Any, name: str, judged: list[Any]) -> None:
         axis.axvline(parameter.choices.index(default), color=INK, linestyle="--", linewidth=0.8)
     else:
         axis.scatter(found, values, s=12)
-        axis.set_xscale("log" if parameter.log else "linear")
+        if parameter.log:
+            axis.set_xscale("log")
+            ticks = [parameter.low, float(default or 0), parameter.high]
+            axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axis.set_xticks([], minor=True)
         axis.axvline(default, color=INK, linestyle="--", linewidth=0.8)
     axis.set_xlabel(name)
