@@ -106,8 +106,8 @@ def build_state(
     Raises
     ------
     StateBuildError
-        When the lake and the topics do not fit together, the lake holds events of files, the clock has not come to ``upto_day``, the state topic holds
-        a newer state, or an earlier state began with a lake of before the topics.
+        When the lake and the topics do not fit together, the lake holds events of files, the clock has not come to
+        ``upto_day``, the state topic holds a newer state, or an earlier state began with a lake of before the topics.
     """
     if Lake(settings.lake_dir).origin() is not None:
         detail = "of files, whose offsets are not those of the topics; --from-lake takes it as what came before them"
