@@ -78,10 +78,10 @@ def _from_files(
         found = read_batches(workload, data, os.environ, refused)
     finally:
         refused.save()
+        if len(refused):
+            _say(f"refused rows: {refused.path}")
     for source in found.sources:
         _say(str(source))
-    if len(refused):
-        _say(f"refused rows: {refused.path}")
     lake, n_events = Lake(settings.lake_dir), sum(map(len, found.batches.values()))
     with event_bar("writing the lake", n_events) as report:
         done = write_lake(workload, found.batches, lake, settings.partitions, replace_files=replace, report=report)

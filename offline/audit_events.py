@@ -117,6 +117,7 @@ class _Reader:
         self.settings, self.plan, self.source, self.partition = settings, plan, source, partition
         self.topic: EventTopic = plan.workload.topics[source]
         self.lake = Lake(settings.lake_dir)
+        self.is_of_topics = self.lake.origin() is None  # offsets in a lake of files are not those of scores
         self.decoder = TopicDecoder(plan, source, codec)
         self.customers = frozenset(customers)
         self.covered: list[tuple[int, int]] = []
@@ -136,7 +137,8 @@ class _Reader:
         return SourceEvents(wanted, tuple(self.covered))
 
     def _lake_files(self) -> list[Path]:
-        folder, slices = self.lake.topic_dir(self.topic.name), self.lake.slices(self.topic.name, self.partition)
+        folder = self.lake.topic_dir(self.topic.name)
+        slices = self.lake.slices(self.topic.name, self.partition) if self.is_of_topics else ()
         self.covered = [(one.first, one.last) for one in slices]
         return [folder / file for one in slices for file in one.files]
 
@@ -148,7 +150,7 @@ class _Reader:
 
     def _tail(self) -> Iterator[Columns]:
         """What the topic holds behind the lake, decoded."""
-        first = self.lake.next_offset(self.topic.name, self.partition)
+        first = self.lake.next_offset(self.topic.name, self.partition) if self.is_of_topics else 0
         topic = topic_for(self.topic.name, self.plan.workload, self.settings)
         begin = first or None
         try:

@@ -106,9 +106,12 @@ def build_state(
     Raises
     ------
     StateBuildError
-        When the lake and the topics do not fit together, the clock has not come to ``upto_day``, the state topic holds
-        a newer state, or an earlier state began with a lake of before the topics.
+        When the lake and the topics do not fit together, the lake holds events of files, the clock has not come to
+        ``upto_day``, the state topic holds a newer state, or an earlier state began with a lake of before the topics.
     """
+    if Lake(settings.lake_dir).origin() is not None:
+        detail = "of files, whose offsets are not those of the topics; --from-lake takes it as what came before them"
+        raise StateBuildError("of the events", 0, f"the lake {settings.lake_dir} is one {detail}")
     build = _Build(settings, workload, force, say)
     before = load_lake_before(settings)
     if before is not None and not force:
@@ -149,12 +152,13 @@ def build_from_lake(
     Raises
     ------
     StateBuildError
-        When the lake is the installation's own and the topics hold events, or there is a newer state.
+        When the lake is the installation's own, fed by topics, and they hold events, or there is a newer state.
     EmptyLakeError
         When the lake holds nothing of the workload.
     """
     build = _Build(settings, workload, force, say)
-    begins = [build.begins(p, is_own=Lake(lake_dir).root == settings.lake_dir) for p in range(settings.partitions)]
+    is_own = Lake(lake_dir).root == settings.lake_dir and Lake(lake_dir).origin() is None
+    begins = [build.begins(p, is_own=is_own) for p in range(settings.partitions)]
     tasks = [build.new_task(partition) for partition in range(settings.partitions)]
     run_history(tasks, workload, Lake(lake_dir), upto_day)
     for task, begin in zip(tasks, begins, strict=True):

@@ -131,7 +131,7 @@ def _read_source(
     assert not count.imbalance, count
     if refusals.n and not (n_events or n_none or n_filtered):
         kind: Literal["file", "database"] = "file" if source.database is None else "database"
-        raise SourceError(source.name, source.path or place, f"no row can be read: {refusals}", kind=kind)
+        raise SourceError(source.name, place, f"no row can be read: {refusals}", kind=kind)
     return kept, count
 
 

@@ -16,6 +16,8 @@ from offline.ingest import ingest
 from offline.state_build import build_from_lake, build_state
 from schemas.codec import Codec
 from schemas.events import EventBatch
+from schemas.lake import Lake
+from schemas.lake_origin import LakeOrigin
 from schemas.registry import FileRegistry
 from schemas.settings import Settings
 from schemas.topic_admin import create_topics
@@ -176,6 +178,13 @@ def test_years_of_files_warm_a_worker_of_other_topics(settings: Settings, worklo
     assert {audit.verdict for audit in audits} <= {"equal", "not retained"}  # the stamps know the topics alone
     with pytest.raises(StateBuildError, match="an earlier state began with the lake"):
         build_state(new, workload)
+
+
+def test_a_lake_of_files_is_never_read_as_the_beginning_of_the_topics(settings: Settings, workload: Workload) -> None:
+    origin = LakeOrigin(("usage",), ("log",), "digest", settings.partitions, 5, True)
+    Lake(settings.lake_dir).set_origin(origin)
+    with pytest.raises(StateBuildError, match=r"is one of files.*--from-lake takes it as what came before them"):
+        build_state(settings, workload)
 
 
 def test_an_own_lake_is_not_counted_twice(two: Settings, workload: Workload) -> None:
