@@ -6,6 +6,7 @@
     |-- EmptyLakeError             path of the lake
     |-- HistoryTooShortError       days needed, days there
     |-- LabelError                 the labels cannot teach anything: one class, or none matured
+    |-- FeatureError               the features cannot teach anything: none has a value
     |-- UnknownVersionError        version, versions there
     |-- RegistryError              path in the registry
     |-- RepetitionError            version that cannot be made again
@@ -49,6 +50,10 @@ class HistoryTooShortError(OfflineError):
 
 class LabelError(OfflineError):
     """The labels at hand cannot teach a model anything."""
+
+
+class FeatureError(OfflineError):
+    """The features at hand cannot teach a model anything."""
 
 
 class UnknownVersionError(OfflineError):

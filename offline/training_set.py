@@ -19,8 +19,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from offline.cutoffs import Block, Cutoffs
-from offline.errors import LabelError
+from offline.cutoffs import Block, Cutoffs, date_text
+from offline.errors import FeatureError, LabelError
 from offline.labels import Outcomes
 from offline.metrics import Floats
 from schemas.durations import DAY_MS
@@ -180,6 +180,8 @@ def build_training_set(
     ------
     LabelError
         When there are no rows, no matured labels, or one class only.
+    FeatureError
+        When no feature has a value in any row.
     """
     reading = LocalReading(workload, history)
     return assemble(
@@ -247,6 +249,7 @@ def assemble(
     order = rows.order()
     made = TrainingSet(Plan.from_workload(workload), rows.take(order), y[order], split, span, onset_day)
     _check_labels(made, purposes)
+    _check_features(made, purposes)
     return made
 
 
@@ -287,6 +290,26 @@ def _check_labels(made: TrainingSet, purposes: Mapping[Fold, str]) -> None:
         mask = made.fold(name, row_kind=0)
         n, n_positive = int(mask.sum()), int(made.y[mask].sum())
         if n == 0:
-            raise LabelError(f"no matured labels {purpose}: no eligible customer at those cut-offs")
+            raise LabelError(f"no matured labels {purpose}: {_why_none(made, name)}")
         if n_positive in (0, n):
             raise LabelError(f"one class only {purpose}: {n_positive} of {n} rows churned; more history is needed")
+
+
+def _why_none(made: TrainingSet, name: Fold) -> str:
+    block: Block = getattr(made.cutoffs, name)
+    matures = block.first_day + made.cutoffs.horizon_days
+    if block.days and matures * DAY_MS > made.span.last_known_ms:
+        return (
+            f"those of {date_text(block.first_day)} mature when everything before {date_text(matures)} is known; "
+            f"the lake knows everything before {date_text(made.span.known_until_day)}"
+        )
+    return "no eligible customer at those cut-offs"
+
+
+def _check_features(made: TrainingSet, purposes: Mapping[Fold, str]) -> None:
+    rows = made.fold(*purposes)
+    if not np.isfinite(made.rows.X[rows]).any():
+        raise FeatureError(
+            f"all {made.rows.X.shape[1]} features are missing in all {int(rows.sum())} rows; "
+            "look at kinds and fields of the [[feature]] entries, and at the values that the [[source]] entries map"
+        )

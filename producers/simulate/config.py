@@ -135,6 +135,8 @@ class SimulationConfig:
         Planted changes.
     oracle_every_days
         True probabilities are computed every so many days; 0 never.
+    oracle_after_days
+        First day, after the simulation's first, on which they are.
     shuffled_share
         Share of events that become known minutes to 44 hours late; the others take seconds.
     growth
@@ -148,6 +150,7 @@ class SimulationConfig:
     events_per_customer_day: float = 5.0
     drifts: tuple[Drift, ...] = field(default=())
     oracle_every_days: int = 0
+    oracle_after_days: int = 0
     shuffled_share: float = 0.02
     growth: float = 0.035
 
@@ -158,6 +161,7 @@ class SimulationConfig:
             "seed": self.seed >= 0,
             "events_per_customer_day": 0.2 <= self.events_per_customer_day <= 200.0,
             "oracle_every_days": self.oracle_every_days >= 0,
+            "oracle_after_days": self.oracle_after_days >= 0,
             "shuffled_share": 0.0 <= self.shuffled_share <= 1.0,
             "growth": 0.0 <= self.growth <= 10.0,
         }

@@ -107,7 +107,7 @@ class _World:
 
     def _oracle(self, who: Ints, today: Day) -> OracleDay | None:
         every = self._config.oracle_every_days
-        if every == 0 or today.offset % every:
+        if every == 0 or today.offset % every or today.offset < self._config.oracle_after_days:
             return None
         p_churn = churn_probability(self._people, who, today, self._drifts.concept_on)
         return OracleDay(today.day, self._ids.of(len(self._people))[who], p_churn)

@@ -6,12 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from driftline.cli import cli
+from schemas.durations import DAY_MS
 from schemas.lake import Lake
 from schemas.workload import Workload
+
+FIRST_DAY = 19_700  # of the company of `conftest`
 
 COMMANDS = ("ingest", "train", "evaluate", "release", "rollback", "retrain-worker", "report")
 
@@ -53,6 +57,77 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_two(
     assert done.exit_code == 2
     assert line in done.stderr
     assert "Traceback" not in done.output
+
+
+def _refused(arguments: list[str], line: str) -> None:
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 2, done.output
+    assert line in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.output
+
+
+def test_a_lake_that_can_teach_nothing_is_one_line_and_exit_code_two(
+    workload: Workload, company: Any, fill: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = company(workload, n_customers=60)
+    billing = workload.topic("billing").kind_index
+    stayers = [b.take(b.kind != billing["cancel"]) if b.topic == "billing" else b for b in batches]
+    first_days = [b for b in batches if b.known_time_ms.min() < (FIRST_DAY + 50) * DAY_MS]
+    for name, filled, arguments, line in (
+        ("one-class", stayers, [], "one class only to fit on: 0 of"),
+        ("short", first_days, [], "history too short"),
+        (
+            "unmatured",
+            batches,
+            _own("2024-02-01", "2024-06-20"),
+            "mature when everything before 2024-07-20",
+        ),
+        ("nobody", batches, _own("2020-02-01", "2024-05-01"), "no eligible customer at those cut-offs"),
+    ):
+        monkeypatch.setenv("DRIFTLINE_HOME", str(tmp_path / name))
+        fill(Lake(tmp_path / name / "lake"), workload, [batch for batch in filled if len(batch)])
+        _refused(["train", *arguments], line)
+
+
+def _own(train: str, test: str) -> list[str]:
+    return ["--cutoffs", f"{train},2024-03-20", "--test-cutoffs", test]
+
+
+def test_rows_without_any_feature_are_one_line(
+    workload: Workload, company: Any, fill: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = workload.text
+    features = text[text.index("[[feature]]") : text.index("[[alert]]")]
+    price = '[[feature]]\nname = "price"\ntype = "last"\nof = ["subscribe"]\nfield = "price"\n\n'
+    path = tmp_path / "blind.toml"
+    path.write_text(text.replace(features, price))
+    monkeypatch.setenv("DRIFTLINE_HOME", str(tmp_path))
+    fill(Lake(tmp_path / "lake"), workload, company(workload, n_customers=100))
+    _refused(["train", "--workload", str(path)], "all 1 features are missing in all")
+
+
+def test_a_lake_file_without_a_column_is_one_line(
+    workload: Workload, company: Any, fill: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRIFTLINE_HOME", str(tmp_path))
+    lake = Lake(tmp_path / "lake")
+    fill(lake, workload, company(workload, n_customers=20))
+    path = lake.files("usage")[3]
+    pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["kind"]), path)
+    _refused(["train"], f"{path}: cannot be read")
+
+
+def test_nothing_has_matured_since_training_is_one_line(
+    workload: Workload, company: Any, fill: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRIFTLINE_HOME", str(tmp_path))
+    fill(Lake(tmp_path / "lake"), workload, company(workload, n_customers=150))
+    trained = CliRunner().invoke(cli, ["train", "--cutoffs", "2024-02-01,2024-04-01", "--test-cutoffs", "2024-05-20"])
+    assert trained.exit_code == 0, trained.output
+    fill(Lake(tmp_path / "early" / "lake"), workload, company(workload, n_customers=150, n_days=140))
+    (tmp_path / "models").rename(tmp_path / "early" / "models")
+    monkeypatch.setenv("DRIFTLINE_HOME", str(tmp_path / "early"))
+    _refused(["evaluate"], "no matured labels after training: the first cut-off is 2024-05-01")
 
 
 def test_train_and_evaluate_speak_json(
