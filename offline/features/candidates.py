@@ -97,7 +97,7 @@ def _of_events(name: str, of: tuple[str, ...]) -> Iterator[Feature]:
 
 def _of_values(kind: str, value: str) -> Iterator[Feature]:
     for how in ("sum", "mean", "max"):
-        yield Feature(f"{kind}_{value}_{how}", how, of=(kind,), field=value, windows=WINDOWS_D)  # type: ignore[arg-type]
+        yield Feature(f"{kind}_{value}_{how}", how, of=(kind,), field=value, windows=WINDOWS_D)
     for short, long in PAIRED_WINDOWS:
         yield Feature(f"{kind}_{value}_ratio_{short}_{long}", "ratio", of=(kind,), field=value, windows=(short, long))
         yield Feature(f"{kind}_{value}_trend_{short}_{long}", "trend", of=(kind,), field=value, windows=(short, long))
