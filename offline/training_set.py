@@ -308,7 +308,7 @@ def _why_none(made: TrainingSet, name: Fold) -> str:
 
 def _check_features(made: TrainingSet, purposes: Mapping[Fold, str]) -> None:
     rows = made.fold(*purposes)
-    if not np.isfinite(made.rows.X[rows]).any():
+    if purposes and not np.isfinite(made.rows.X[rows]).any():
         raise FeatureError(
             f"all {made.rows.X.shape[1]} features are missing in all {int(rows.sum())} rows; "
             "look at kinds and fields of the [[feature]] entries, and at the values that the [[source]] entries map"

@@ -114,7 +114,7 @@ def test_a_lake_file_without_a_column_is_one_line(
     fill(lake, workload, company(workload, n_customers=20))
     path = lake.files("usage")[3]
     pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["kind"]), path)
-    _refused(["train"], f"{path}: cannot be read")
+    _refused(["train"], f"{path}: has no column kind, which every event has")
 
 
 def test_nothing_has_matured_since_training_is_one_line(

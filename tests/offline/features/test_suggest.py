@@ -79,8 +79,11 @@ def test_idle_entries_are_named_and_those_that_earn_are_not(small: Workload, com
     assert "days_since_login" not in found.verdict
 
 
-def test_one_fold_is_not_enough_to_choose_and_to_confirm(small: Workload, company: Any) -> None:
-    batches = company(small, 300, 150)
+def test_one_fold_is_not_enough_to_choose_and_to_confirm(
+    small: Workload, company: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("offline.features.suggest.N_FOLDS", 1)
+    batches = company(small, 150, 150)
     with pytest.raises(OfflineError, match="fold in time"):
         suggest(small, lambda: batches)
 
