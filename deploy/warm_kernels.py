@@ -1,15 +1,23 @@
 """Compile the kernels into the cache of this environment, once, so that no worker starts by compiling.
 
-Runs the encoder and the heart on one customer of the default workload; kernels are the same for every workload.
+Runs the encoder, the heart and a lake on one customer of the default workload; kernels are the same for every workload.
 """
 
 from __future__ import annotations
 
-import numpy as np
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
+
+from offline.history import read_stretches
 from schemas.batch_codec import BatchEncoder
 from schemas.events import EventBatch
-from schemas.workload import load_workload
+from schemas.lake import Lake, LakeSlice
+from schemas.lake_table import table_of
+from schemas.workload import Workload, load_workload
 from stream_app.plan import Plan
 from stream_app.recording import tick_rows
 
@@ -34,6 +42,19 @@ def main() -> None:
     rows = tick_rows(Plan.from_workload(workload), [batch], [FIRST_DAY + 20, FIRST_DAY + 30], event_sample=1.0)
     BatchEncoder(workload).encode(batch)
     assert len(rows) >= 2
+    tickets = replace(batch, topic="support", values={"sentiment": np.array([0.5]), "severity": np.array([1.0])})
+    with tempfile.TemporaryDirectory() as folder:
+        assert read_back(Lake(Path(folder)), workload, [batch, tickets]) == 2
+
+
+def read_back(lake: Lake, workload: Workload, batches: list[EventBatch]) -> int:
+    """Put batches into a lake and count what is read of them."""
+    for batch in batches:
+        path = lake.file(batch.topic, FIRST_DAY, 0, 0, 0)
+        path.parent.mkdir(parents=True)
+        pq.write_table(table_of(workload.topic(batch.topic), batch, 0, np.zeros(1, np.int64)), path)
+        lake.commit(LakeSlice(batch.topic, 0, 0, 0, (f"{path.parent.name}/{path.name}",), 1))
+    return sum(map(len, read_stretches(lake, workload)))
 
 
 if __name__ == "__main__":
