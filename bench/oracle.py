@@ -1,7 +1,8 @@
 """How much of what can be known about simulated customers does the model know? ``python -m bench.oracle``
 
 Simulates the default workload, trains as `driftline train` does, and judges model and oracle on the same held-out rows.
-The oracle sees the hidden state of every customer, the log only shows it: a share of 1 is out of reach.
+The oracle sees the hidden state of every customer, the log only shows it: a share of 1 is out of reach. With
+``--observer`` the best that can be told from the log alone (`producers.simulate.observer`) stands beside both.
 """
 
 from __future__ import annotations
@@ -30,19 +31,21 @@ ORACLE_EVERY_DAYS = 7
 
 
 class SimulatedHistory:
-    """The events of a simulation, made anew for each reading; the first reading keeps the oracle."""
+    """The events of a simulation, made anew for each reading; the first reading keeps oracle and observer."""
 
     def __init__(self, config: SimulationConfig) -> None:
         self._config = config
-        self.by_day: dict[int, dict[str, float]] = {}
+        self.oracle, self.observer = Oracle({}), Oracle({})
 
     def __call__(self) -> Iterator[EventBatch]:
         """All batches, days ascending."""
-        wanted = self._config if not self.by_day else replace(self._config, oracle_every_days=0)
-        for day in simulate(wanted):
-            if day.oracle is not None:
-                people, p_churn = day.oracle.customer_id.tolist(), day.oracle.p_churn.tolist()
-                self.by_day[day.day] = dict(zip(people, p_churn, strict=True))
+        is_first = not self.oracle.by_day
+        plain = replace(self._config, oracle_every_days=0, has_observer=False)
+        for day in simulate(self._config if is_first else plain):
+            for kept, told in ((self.oracle, day.oracle), (self.observer, day.observer)):
+                if told is not None:
+                    pairs = zip(told.customer_id.tolist(), told.p_churn.tolist(), strict=True)
+                    kept.by_day[told.day] = dict(pairs)
             yield from day.batches
 
 
@@ -66,7 +69,7 @@ def measure(config: SimulationConfig) -> dict[str, Any]:
     training = build_training_set(workload, history, lambda _: split, known_until_ms=until_ms)
     read_s, began = time.perf_counter() - began, time.perf_counter()
     trained = train(training)
-    found = _beside(training, trained, Oracle(history.by_day))
+    found = _beside(training, trained, history)
     rows = training.fold("fit", "between", "later", row_kind=0)
     return found | {
         "n_events": training.span.n_events,
@@ -78,11 +81,22 @@ def measure(config: SimulationConfig) -> dict[str, Any]:
     }
 
 
-def _beside(training: TrainingSet, trained: Trained, oracle: Oracle) -> dict[str, Any]:
+def _beside(training: TrainingSet, trained: Trained, history: SimulatedHistory) -> dict[str, Any]:
     rows = training.fold("test", row_kind=0)
-    model = BoosterModel("v0001", core_files(training, trained), training.plan)
-    truth = oracle.probabilities(training.rows.customer_id[rows], training.rows.as_of_ms[rows] // DAY_MS)
-    return beside_oracle(training.y[rows], training.customer[rows], scores_of(model, training, rows), truth)
+    scores = scores_of(BoosterModel("v0001", core_files(training, trained), training.plan), training, rows)
+    who, day = training.rows.customer_id[rows], training.rows.as_of_ms[rows] // DAY_MS
+    truth, y, customer = history.oracle.probabilities(who, day), training.y[rows], training.customer[rows]
+    found = beside_oracle(y, customer, scores, truth)
+    if history.observer.by_day:
+        told = history.observer.probabilities(who, day)
+        found["observer"] = beside_oracle(y, customer, told, truth)
+        found["of_observer"] = beside_oracle(y, customer, scores, told)
+    return found
+
+
+def _share(found: dict[str, Any]) -> str:
+    share = found["lift_share"]
+    return f"{share['value']:.3f} ({share['low']:.3f} to {share['high']:.3f})"
 
 
 @click.command()
@@ -90,15 +104,21 @@ def _beside(training: TrainingSet, trained: Trained, oracle: Oracle) -> dict[str
 @click.option("--days", type=click.IntRange(140), default=200, show_default=True)
 @click.option("--events", type=float, default=5.0, show_default=True, help="Of a customer on a day, about.")
 @click.option("--seed", type=int, default=7, show_default=True)
+@click.option("--observer", is_flag=True, help="The best forecast from the log alone too; slow: for a few thousand.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures there too.")
-def main(customers: int, days: int, events: float, seed: int, json_file: Path | None) -> None:
+def main(customers: int, days: int, events: float, seed: int, observer: bool, json_file: Path | None) -> None:
     """Simulate, train, and compare with the oracle; about five minutes with the defaults."""
-    config = SimulationConfig(n_customers=customers, n_days=days, seed=seed, events_per_customer_day=events)
+    config = SimulationConfig(
+        n_customers=customers, n_days=days, seed=seed, events_per_customer_day=events, has_observer=observer
+    )
     found = measure(config)
     print(f"{customers} customers, {days} days, {found['n_events']:,} events, seed {seed}")
     for name in ("n_train_rows", "n_train_positive", "n_rounds", "read_s", "train_s"):
         print(f"{name:<18}{found[name]:,}")
-    print(oracle_line(found))
+    print(f"Model: {oracle_line(found)}")
+    if observer:
+        print(f"Observer: {oracle_line(found['observer'])}")
+        print(f"Model beside the observer: {_share(found['of_observer'])} of the observer's lift.")
     if json_file is not None:
         json_file.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 

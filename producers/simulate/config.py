@@ -137,6 +137,8 @@ class SimulationConfig:
         True probabilities are computed every so many days; 0 never.
     oracle_after_days
         First day, after the simulation's first, on which they are.
+    has_observer
+        Whether the best forecast from the log alone is computed on the same days; slow.
     shuffled_share
         Share of events that become known minutes to 44 hours late; the others take seconds.
     growth
@@ -151,6 +153,7 @@ class SimulationConfig:
     drifts: tuple[Drift, ...] = field(default=())
     oracle_every_days: int = 0
     oracle_after_days: int = 0
+    has_observer: bool = False
     shuffled_share: float = 0.02
     growth: float = 0.035
 

@@ -18,6 +18,7 @@ from producers.simulate.config import SimulationConfig
 from producers.simulate.draft import Draft
 from producers.simulate.drifts import PlantedDrifts
 from producers.simulate.layout import TOPICS
+from producers.simulate.observer import Before, Observer
 from producers.simulate.oracle import OracleDay, churn_probability
 from producers.simulate.population import CAMPAIGN_MIX, USUAL_MIX, Mix, draw_population
 from schemas.durations import DAY_MS
@@ -44,11 +45,14 @@ class SimulatedDay:
         One for each topic with events, sorted by known time, all known on this day.
     oracle
         True probabilities as of the day's 00:00; None on days not asked for.
+    observer
+        The best forecast from the log alone, for the same customers; None unless asked for.
     """
 
     day: int
     batches: list[EventBatch]
     oracle: OracleDay | None
+    observer: OracleDay | None = None
 
     @property
     def n_events(self) -> int:
@@ -85,11 +89,13 @@ class _World:
         self._ids = _CustomerIds(config)
         self._pending: dict[str, list[Draft]] = {topic: [] for topic in TOPICS}
         self._n_written = dict.fromkeys(TOPICS, 0)
+        self._observer = Observer(self._activity()) if config.has_observer else None
 
     def live_through(self, today: Day) -> SimulatedDay:
         people, rng = self._people, self._rng
         who = np.flatnonzero(people.live)
-        oracle = self._oracle(who, today)
+        oracle, observer = self._oracle(who, today), self._observed(who, today)
+        before = Before(people.ticket.copy(), people.pay.copy())
         cancelled, cancel_ms = self._cancellations(who, today)
         usage.go_away(rng, people, who, today.offset)
         drafts = usage.usage_events(rng, people, who, today, self._drifts.usage_factor(today.offset))
@@ -102,12 +108,30 @@ class _World:
         drafts = _before_the_end(drafts, len(people), cancelled, cancel_ms)
         drafts.append(contract.cancel_events(cancelled, cancel_ms))
         self._end_contracts(cancelled, today)
-        drafts += contract.begin_contracts(rng, people, self._joining(today), today)
-        return SimulatedDay(today.day, self._publish(drafts, today), oracle)
+        self._observe(np.setdiff1d(who, cancelled), today, before, drafts)
+        joining = self._joining(today)
+        drafts += contract.begin_contracts(rng, people, joining, today)
+        if self._observer is not None:
+            self._observer.begin(len(people), joining, today.offset == 0)
+        return SimulatedDay(today.day, self._publish(drafts, today), oracle, observer)
+
+    def _is_asked(self, today: Day) -> bool:
+        every = self._config.oracle_every_days
+        return every > 0 and today.offset % every == 0 and today.offset >= self._config.oracle_after_days
+
+    def _observed(self, who: Ints, today: Day) -> OracleDay | None:
+        if self._observer is None or not self._is_asked(today):
+            return None
+        p_churn = self._observer.forecast(self._people, who, today, self._drifts.concept_on)
+        return OracleDay(today.day, self._ids.of(len(self._people))[who], p_churn)
+
+    def _observe(self, who: Ints, today: Day, before: Before, drafts: list[Draft]) -> None:
+        if self._observer is not None:
+            factor, is_concept = self._drifts.usage_factor(today.offset), self._drifts.concept_on(today.offset)
+            self._observer.update(self._people, who, today, before, drafts, is_concept, factor)
 
     def _oracle(self, who: Ints, today: Day) -> OracleDay | None:
-        every = self._config.oracle_every_days
-        if every == 0 or today.offset % every or today.offset < self._config.oracle_after_days:
+        if not self._is_asked(today):
             return None
         p_churn = churn_probability(self._people, who, today, self._drifts.concept_on)
         return OracleDay(today.day, self._ids.of(len(self._people))[who], p_churn)
@@ -138,9 +162,12 @@ class _World:
         return np.concatenate([returning, new, self._newcomers(self._rng.poisson(campaign), CAMPAIGN_MIX)])
 
     def _newcomers(self, n: int, mix: Mix) -> Ints:
+        return self._people.add(draw_population(self._rng, n, self._activity(), mix))
+
+    def _activity(self) -> float:
+        """Mean of `Population.activity` for the usual mix."""
         sessions = (self._config.events_per_customer_day - _OTHER_EVENTS) / usage.EVENTS_PER_SESSION
-        activity = max(sessions, 0.02) / _USE_OF_A_MEAN_DAY
-        return self._people.add(draw_population(self._rng, n, activity, mix))
+        return max(sessions, 0.02) / _USE_OF_A_MEAN_DAY
 
     def _publish(self, drafts: list[Draft], today: Day) -> list[EventBatch]:
         """Draw delays, keep back what is not known yet, and write the rest."""

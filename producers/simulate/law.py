@@ -22,8 +22,8 @@ Floats = NDArray[np.float64]
 LOW: Final = np.linspace(1.0, 0.0, N_MOODS)
 """How unhappy a mood is, 0..1, by mood."""
 
-_WORSE: Final = np.array([0.0, 0.026, 0.026, 0.026, 0.026, 0.024, 0.022, 0.018])
-_BETTER: Final = np.array([0.02, 0.024, 0.026, 0.028, 0.030, 0.032, 0.034, 0.0])
+WORSE: Final = np.array([0.0, 0.026, 0.026, 0.026, 0.026, 0.024, 0.022, 0.018])
+BETTER: Final = np.array([0.02, 0.024, 0.026, 0.028, 0.030, 0.032, 0.034, 0.0])
 OPENS_TICKET: Final = 0.004 + 0.028 * LOW
 IS_ANGRY: Final = 0.12 + 0.70 * LOW
 RESOLVED: Final = (0.16, 0.09)
@@ -43,7 +43,7 @@ def state_code(mood: NDArray[Any], ticket: NDArray[Any], pay: NDArray[Any]) -> N
 
 def move_mood(mood: NDArray[Any], u: Floats) -> NDArray[Any]:
     """Mood of the next day; `u` is uniform in [0, 1)."""
-    return np.asarray(mood - (u < _WORSE[mood]) + (u >= 1.0 - _BETTER[mood]))
+    return np.asarray(mood - (u < WORSE[mood]) + (u >= 1.0 - BETTER[mood]))
 
 
 def hazard_factor(tenure_days: NDArray[Any]) -> Floats:
@@ -100,9 +100,13 @@ def transition(bills: bool, money_is_tight: bool) -> Floats:
     bills
         Whether it is the customer's billing day.
     """
-    moods = np.diag(1.0 - _WORSE - _BETTER) + np.diag(_WORSE[1:], -1) + np.diag(_BETTER[:-1], 1)
-    joint = np.einsum("ab,aij,akl->aikbjl", moods, _tickets(), _pays(bills, money_is_tight))
+    joint = np.einsum("ab,aij,akl->aikbjl", moods(), _tickets(), _pays(bills, money_is_tight))
     return np.asarray(joint.reshape(N_STATES, N_STATES))
+
+
+def moods() -> Floats:
+    """Probability of the next day's mood by today's, shape (8, 8)."""
+    return np.asarray(np.diag(1.0 - WORSE - BETTER) + np.diag(WORSE[1:], -1) + np.diag(BETTER[:-1], 1))
 
 
 def _tickets() -> Floats:

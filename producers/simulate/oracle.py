@@ -58,6 +58,12 @@ def churn_probability(
 
 
 def _chunk(people: Population, who: NDArray[np.int64], today: Day, concept_on: Callable[[int], bool]) -> Floats:
+    state = state_code(people.mood[who], people.ticket[who], people.pay[who])
+    return 1.0 - staying(people, who, today, concept_on)[np.arange(len(who)), state]
+
+
+def staying(people: Population, who: NDArray[np.int64], today: Day, concept_on: Callable[[int], bool]) -> Floats:
+    """Probability of no cancellation within the horizon by the state of today, shape (n, 72)."""
     segment, billing_day = people.segment(who), people.billing_day[who]
     stays = np.ones((len(who), N_STATES))
     for ahead in range(HORIZON_DAYS - 1, -1, -1):
@@ -65,8 +71,7 @@ def _chunk(people: Population, who: NDArray[np.int64], today: Day, concept_on: C
         stays = _a_day_before(stays, billing_day == day.day_of_month, day.money_is_tight)
         age = hazard_factor(day.offset - people.live_from[who])
         stays *= np.exp(-hazards(concept_on(day.offset))[segment] * age[:, None])
-    state = state_code(people.mood[who], people.ticket[who], people.pay[who])
-    return 1.0 - stays[np.arange(len(who)), state]
+    return stays
 
 
 def _a_day_before(stays: Floats, bills: NDArray[np.bool_], money_is_tight: bool) -> Floats:

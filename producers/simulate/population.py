@@ -20,10 +20,12 @@ LIST_PRICE: Final = np.array([12.0, 29.0, 79.0])
 _DISCOUNTS: Final = np.array([0.0, 0.1, 0.2])
 _SEATS: Final = np.array([1, 2, 3, 4, 5, 8, 12, 20])
 _SEAT_SHARES: Final = np.array([0.44, 0.16, 0.10, 0.08, 0.08, 0.07, 0.05, 0.02])
-_PLAN_ACTIVITY: Final = np.array([0.8, 1.1, 1.5])
-_ACTIVITY_SPREAD: Final = 0.7
-_SETTLED_MOODS: Final = np.array([0.0, 0.01, 0.03, 0.07, 0.12, 0.18, 0.25, 0.34])
-_FRESH_MOODS: Final = np.array([0.0, 0.0, 0.02, 0.06, 0.12, 0.20, 0.28, 0.32])
+PLAN_ACTIVITY: Final = np.array([0.8, 1.1, 1.5])
+ACTIVITY_SPREAD: Final = 0.7
+PACE_MINUTES, PACE_SPREAD = 22.0, 0.25
+WEEKENDS_OF_TEAMS, WEEKENDS_OF_SINGLES = 0.35, (0.8, 1.5)
+SETTLED_MOODS: Final = np.array([0.0, 0.01, 0.03, 0.07, 0.12, 0.18, 0.25, 0.34])
+FRESH_MOODS: Final = np.array([0.0, 0.0, 0.02, 0.06, 0.12, 0.20, 0.28, 0.32])
 
 Ints = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -109,7 +111,7 @@ class Population:
     def begin_contract(self, rng: np.random.Generator, who: NDArray[np.int64], offset: int) -> None:
         """Customers start afresh: on their first day, or when they come back."""
         n = len(who)
-        shares = _SETTLED_MOODS if offset == 0 else _FRESH_MOODS
+        shares = SETTLED_MOODS if offset == 0 else FRESH_MOODS
         self.mood[who] = rng.choice(N_MOODS, n, p=shares)
         self.ticket[who], self.pay[who] = 0, 0
         self.away_until[who], self.returns_on[who] = 0, -1
@@ -126,7 +128,7 @@ def draw_population(rng: np.random.Generator, n: int, mean_activity: float, mix:
     """
     plan = rng.choice(len(PLANS), n, p=mix.plans).astype(np.int8)
     seats = np.where(plan == 0, 1, 0) + rng.choice(_SEATS, n, p=_SEAT_SHARES) * (plan > 0)
-    spread = np.exp(_ACTIVITY_SPREAD * rng.standard_normal(n) - _ACTIVITY_SPREAD**2 / 2)
+    spread = np.exp(ACTIVITY_SPREAD * rng.standard_normal(n) - ACTIVITY_SPREAD**2 / 2)
     days_of_month = np.where(rng.random(n) < 0.4, rng.choice([1, 15], n), rng.integers(1, 29, n))
     return Population(
         plan=plan,
@@ -135,9 +137,9 @@ def draw_population(rng: np.random.Generator, n: int, mean_activity: float, mix:
         seats=seats.astype(np.int16),
         discount=rng.choice(_DISCOUNTS, n, p=(0.7, 0.2, 0.1)),
         billing_day=days_of_month.astype(np.int8),
-        activity=mean_activity * mix.activity * _PLAN_ACTIVITY[plan] * spread,
-        pace=22.0 * mix.pace * np.exp(0.25 * rng.standard_normal(n)),
-        works_weekends=np.where(seats > 1, 0.35, rng.uniform(0.8, 1.5, n)),
+        activity=mean_activity * mix.activity * PLAN_ACTIVITY[plan] * spread,
+        pace=PACE_MINUTES * mix.pace * np.exp(PACE_SPREAD * rng.standard_normal(n)),
+        works_weekends=np.where(seats > 1, WEEKENDS_OF_TEAMS, rng.uniform(*WEEKENDS_OF_SINGLES, n)),
         **{name: np.zeros(n, np.int8) for name in ("mood", "ticket", "pay")},
         **{name: np.zeros(n, np.int32) for name in ("away_until", "live_from")},
         returns_on=np.full(n, -1, np.int32),

@@ -17,12 +17,13 @@ Floats = NDArray[np.float64]
 
 USE: Final = np.exp(-2.6 * LOW)
 """Usage against that of a content customer, by mood."""
-_LOGINS, _EXPORTS, _ERRORS = 0.8, 0.10 * (1 + 5.0 * LOW**2), 0.10 * (1 + 6.0 * LOW)
+LOGINS, EXPORTS, ERRORS = 0.8, 0.10 * (1 + 5.0 * LOW**2), 0.10 * (1 + 6.0 * LOW)
 EVENTS_PER_SESSION: Final = 2.1
 """Usage events a session stands for: itself, logins, exports, errors."""
-_PACE: Final = np.exp(-1.0 * LOW)
-_AWAY_RATE: Final = 1 / 140
-_AWAY_DAYS: Final = (4, 15)
+PACE: Final = np.exp(-1.0 * LOW)
+MINUTES_SPREAD: Final = 0.6
+AWAY_RATE: Final = 1 / 140
+AWAY_DAYS: Final = (4, 15)
 _HOURS: Final = np.array([1, 1, 1, 1, 1, 2, 4, 8, 12, 14, 14, 13, 11, 12, 13, 13, 12, 11, 10, 10, 9, 7, 4, 2], float)
 _STEPS: Final = 4096
 
@@ -46,8 +47,8 @@ def time_of_day_ms(rng: np.random.Generator, n: int) -> Ints:
 
 def go_away(rng: np.random.Generator, people: Population, who: Ints, offset: int) -> None:
     """Some customers stop using the product for 4 to 14 days and mean nothing by it."""
-    leave = who[(rng.random(len(who)) < _AWAY_RATE) & (people.away_until[who] <= offset)]
-    people.away_until[leave] = offset + rng.integers(*_AWAY_DAYS, len(leave))
+    leave = who[(rng.random(len(who)) < AWAY_RATE) & (people.away_until[who] <= offset)]
+    people.away_until[leave] = offset + rng.integers(*AWAY_DAYS, len(leave))
 
 
 def session_rate(people: Population, who: Ints, today: Day) -> Floats:
@@ -68,7 +69,7 @@ def usage_events(rng: np.random.Generator, people: Population, who: Ints, today:
         Seasonal factor of all usage.
     """
     rate, mood = session_rate(people, who, today) * factor, people.mood[who]
-    shares = {"login": np.full(len(who), _LOGINS), "export": _EXPORTS[mood], "error": _ERRORS[mood]}
+    shares = {"login": np.full(len(who), LOGINS), "export": EXPORTS[mood], "error": ERRORS[mood]}
     drafts = [_sessions(rng, people, who, rate, today)]
     for kind, share in shares.items():
         doers = np.repeat(who, rng.poisson(rate * share))
@@ -79,8 +80,9 @@ def usage_events(rng: np.random.Generator, people: Population, who: Ints, today:
 def _sessions(rng: np.random.Generator, people: Population, who: Ints, rate: Floats, today: Day) -> Draft:
     doers = np.repeat(who, rng.poisson(rate))
     n = len(doers)
-    usual = (people.pace[doers] * _PACE[people.mood[doers]]).astype(np.float32)
-    minutes = np.maximum(usual * np.exp(0.6 * rng.standard_normal(n, dtype=np.float32)), 0.1).astype(np.float64)
+    usual = (people.pace[doers] * PACE[people.mood[doers]]).astype(np.float32)
+    noise = MINUTES_SPREAD * rng.standard_normal(n, dtype=np.float32)
+    minutes = np.maximum(usual * np.exp(noise), 0.1).astype(np.float64)
     actions = np.rint(minutes * (0.5 + rng.random(n, dtype=np.float32)))
     return Draft.of(
         "usage",

@@ -15,6 +15,9 @@ from producers.simulate.usage import time_of_day_ms
 
 Ints = NDArray[np.int64]
 
+ANSWERS: Final = 4.6 - 3.2 * LOW
+"""Mean answer to a survey, by mood."""
+ANSWER_SPREAD: Final = 0.5
 _SURVEY_RATE: Final = 1 / 20
 _HOUR_MS: Final = 3_600_000
 
@@ -43,6 +46,6 @@ def _opened(rng: np.random.Generator, people: Population, who: Ints, today: Day)
 def survey_events(rng: np.random.Generator, people: Population, who: Ints, today: Day) -> list[Draft]:
     """Answers to surveys: satisfaction with noise, 1 to 5."""
     answers = who[rng.random(len(who)) < _SURVEY_RATE]
-    csat = 4.6 - 3.2 * LOW[people.mood[answers]] + 0.5 * rng.standard_normal(len(answers))
+    csat = ANSWERS[people.mood[answers]] + ANSWER_SPREAD * rng.standard_normal(len(answers))
     at_ms = today.start_ms + time_of_day_ms(rng, len(answers))
     return [Draft.of("survey", "survey_answered", answers, at_ms, csat=np.clip(np.rint(csat), 1, 5))]

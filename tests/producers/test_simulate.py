@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -328,3 +329,31 @@ def test_settings_out_of_range_and_unknown_fields_are_refused() -> None:
         SimulationConfig(n_days=0)
     with pytest.raises(SimulationError, match=r"usage\.hours"):
         PlantedDrifts(SimulationConfig(drifts=(Drift("upstream_bug", 3, field="usage.hours"),)))
+
+
+def test_the_observer_knows_less_than_the_oracle_and_is_right_on_average() -> None:
+    """Its forecast is the mean of the true probability over what it cannot see: equal means, smaller spread."""
+    config = SimulationConfig(n_customers=250, n_days=70, seed=5, oracle_every_days=14, oracle_after_days=40)
+    truth, told = [], []
+    for day in simulate(replace(config, has_observer=True)):
+        if day.oracle is not None and day.observer is not None:
+            assert (day.oracle.customer_id == day.observer.customer_id).all()
+            truth.append(day.oracle.p_churn)
+            told.append(day.observer.p_churn)
+    p, q = np.concatenate(truth), np.concatenate(told)
+    assert len(truth) == 2
+    error = (p - q).std() / np.sqrt(len(p) / 2)
+    assert abs(p.mean() - q.mean()) < 4 * error
+    assert q.std() < p.std()
+    assert np.corrcoef(p, q)[0, 1] > 0.7
+    assert np.abs(np.polyfit(q, p, 1)[0] - 1.0) < 0.25  # E[truth | told] = told
+
+
+def test_neither_oracle_nor_observer_changes_the_log() -> None:
+    config = SimulationConfig(n_customers=60, n_days=12, seed=5)
+    plain = [batch for day in simulate(config) for batch in day.batches]
+    asked = [b for day in simulate(replace(config, oracle_every_days=3, has_observer=True)) for b in day.batches]
+    assert [len(batch) for batch in plain] == [len(batch) for batch in asked]
+    for one, other in zip(plain, asked, strict=True):
+        assert (one.event_id == other.event_id).all()
+        assert (one.kind == other.kind).all()
