@@ -183,14 +183,14 @@ def _is_version(job: Job, result: Result) -> bool:
     from offline.registry import Registry
 
     version = str(result.figures["version"])
-    registry = Registry(job.settings.models_dir, job.workload.name)
+    registry = Registry.of(job.settings, job.workload.name)
     return version in registry.versions() and registry.load(version).manifest.bundle_id == result.identity
 
 
 def _is_champion(job: Job, result: Result) -> bool:
     from offline.registry import Registry
 
-    champion = Registry(job.settings.models_dir, job.workload.name).alias("champion")
+    champion = Registry.of(job.settings, job.workload.name).alias("champion")
     return not result.is_refused and champion == result.figures["version"]
 
 

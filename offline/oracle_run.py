@@ -41,7 +41,7 @@ def version_beside_oracle(
         When the file is no oracle, or none of its days is held out and matured.
     """
     oracle = load_oracle(path)
-    bundle = Registry(settings.models_dir, workload.name).load(version)
+    bundle = Registry.of(settings, workload.name).load(version)
     frozen = parse_workload(bundle.files["workload.toml"].decode(), bundle.path / "workload.toml")
     history, plan = History(Lake(settings.lake_dir), frozen), Plan.from_workload(frozen)
     say("reading the history for the oracle's days")

@@ -144,7 +144,7 @@ def score(
     OfflineError
         When there is no such version, nothing to score, or the scores cannot be written.
     """
-    bundle = Registry(settings.models_dir, workload.name).load(version)
+    bundle = Registry.of(settings, workload.name).load(version)
     job = create_job(settings, bundle, options)
     done = ScoringDone(job.shared, bundle.manifest.bundle_id)
     say(f"reading what was known before {date_text(options.as_of_day)}")
