@@ -164,9 +164,8 @@ def test_history_needs_no_broker(grown: Settings, workload: Workload) -> None:
     card.write_bytes(before)
 
 
-def test_compare_judges_on_rows_after_both_trainings(
-    run: Run, home: Settings, grown: Settings, workload: Workload
-) -> None:
+@pytest.mark.usefixtures("home")
+def test_compare_judges_on_rows_after_both_trainings(run: Run, grown: Settings, workload: Workload) -> None:
     found = json.loads(run("compare", "v0002", "v0001", "--json").stdout)
     window = Registry.of(grown, workload.name).load("v0002").manifest.data_window
     assert day_of(found["test"][0]) >= day_of(window["train"][-1]) + 30
