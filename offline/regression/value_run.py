@@ -150,7 +150,9 @@ def skill(n_customers: int, gains: dict[str, Any]) -> dict[str, Any]:
     if n_customers < FEW_CUSTOMERS:
         return _says(False, f"too few customers to tell: {n_customers}, at least {FEW_CUSTOMERS} needed")
     for name, gain in gains.items():
-        low = gain["rmse"]["low"]
+        low, high = gain["rmse"]["low"], gain["rmse"]["high"]
+        if high is not None and high < 0.0:
+            return _says(False, f"the guess {name!r} has a lower RMSE: it is better")
         if low is None or low <= 0.0:
             return _says(False, f"the gain in RMSE over the guess {name!r} covers 0: the guess does as well")
     worse = [name for name, gain in gains.items() if not (gain["mae"]["low"] or 0.0) > 0.0]

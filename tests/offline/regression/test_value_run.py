@@ -87,6 +87,10 @@ def test_where_nothing_can_be_known_no_skill_is_claimed() -> None:
     found = compare_values(y[300:], customer, predicted)
     assert not found["skill"]["claimed"]
     assert "the guess does as well" in found["skill"]["text"]
+    knowing = compare_values(y[300:], customer, predicted | {"oracle": y[300:] + 1.0})
+    assert not knowing["skill"]["claimed"]
+    better = compare_values(y[300:], customer, {"model": predicted["model"], "oracle": y[300:] + 1.0})
+    assert better["skill"]["text"] == "the guess 'oracle' has a lower RMSE: it is better"
     few = compare_values(y[300:320], customer[:20], {name: values[:20] for name, values in predicted.items()})
     assert "too few customers to tell: 20" in few["skill"]["text"]
 
