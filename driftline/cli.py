@@ -43,7 +43,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "features": Entry("offline.features_cli:features", "Suggest features that earn their place; find idle ones."),
     "tune": Entry("offline.tune_cli:tune", "Search for better parameters on folds in time."),
     "train": Entry("offline.cli:train", "Train a model on the lake."),
-    "ladder": Entry("offline.ladder_cli:ladder", "Compare models from a rule up to boosted trees, with intervals."),
+    "ladder": Entry("offline.ladder_cli:ladder", "Compare models, from a rule up to boosted trees."),
     "value": Entry("offline.value_cli:value", "Predict an amount within the horizon, and judge it."),
     "evaluate": Entry("offline.cli:evaluate", "Evaluate a model on events after its training data."),
     "compare": Entry("offline.compare_cli:compare", "Compare two versions on the same held-out rows."),

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,9 @@ from offline.training_run import TrainingOptions
 from schemas.lake import Lake
 from schemas.settings import Settings
 from schemas.workload import load_workload
+from tests.offline.conftest import fill_lake, make_company
 
-COMMAND = ("--customers", "400", "--days", "150", "--seed", "3", "--to", "files", "--out")
+COMMAND = ("--customers", "700", "--days", "150", "--seed", "3", "--to", "files", "--out")
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +140,10 @@ def test_a_damaged_record_is_one_line(tmp_path: Path) -> None:
         Record(tmp_path / "record.json")
 
 
-def test_without_skill_nothing_becomes_champion(tmp_path: Path, workload: Any, company: Any, fill: Any) -> None:
-    job = replace(_job(tmp_path), workload=workload)
-    fill(Lake(job.settings.lake_dir), workload, company(workload, n_customers=150, signal=False))
+def test_without_skill_nothing_becomes_champion(tmp_path: Path) -> None:
+    job = _job(tmp_path)
+    workload = job.workload
+    fill_lake(Lake(job.settings.lake_dir), workload, make_company(workload, n_customers=150, signal=False))
     ran = _ran(job, [stage for stage in STAGES if stage.name != "report"])
     assert [one.status for one in ran] == ["done", "done", "done", "refused"]
     assert "no skill claimed" in ran[1].result.summary

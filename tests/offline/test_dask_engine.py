@@ -185,4 +185,4 @@ def test_nothing_listens_beyond_loopback(cluster: Cluster) -> None:
         one.laddr.ip for process in ours for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN
     ]
     assert listening
-    assert set(listening) <= {"127.0.0.1", "::1"}
+    assert {ip.removeprefix("::ffff:") for ip in listening} <= {"127.0.0.1", "::1"}  # a JVM of another test listens as IPv6
