@@ -33,7 +33,8 @@ def pipeline() -> None:
 
 @pipeline.command(
     epilog="\b\nExamples:\n  driftline pipeline run examples/cdnow.toml --data ~/cdnow --home .driftline/cdnow\n"
-    "  driftline pipeline run shop.toml --until 2025-09-01 --release"
+    "  driftline pipeline run shop.toml --until 2025-09-01 --release\n"
+    "  driftline pipeline run shop.toml --tune 30 --ladder"
 )
 @click.argument("workload")
 @click.option("--data", "data_dir", type=_FOLDER, help="Folder of the sources' files; default: that of WORKLOAD.")
@@ -44,6 +45,15 @@ def pipeline() -> None:
 @click.option(
     "--release", "publishes", is_flag=True, help="Tell the workers over the broker; else no broker is needed."
 )
+@click.option(
+    "--tune",
+    "n_trials",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Trials of a search for better parameters; 0 trains with the defaults.",
+)
+@click.option("--ladder", "with_ladder", is_flag=True, help="Compare simpler models on the same rows.")
 @click.option("--fresh", "is_fresh", is_flag=True, help="Run every stage again, and replace a lake of other files.")
 @click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Threads of XGBoost.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
@@ -58,12 +68,14 @@ def run(
     cutoffs: str | None,
     test_cutoffs: str | None,
     publishes: bool,
+    n_trials: int,
+    with_ladder: bool,
     is_fresh: bool,
     threads: int,
     seed: int,
     as_json: bool,
 ) -> None:
-    """Ingest the files of WORKLOAD, train, evaluate, report and release.
+    """Ingest the files of WORKLOAD, validate, profile, train, evaluate, report and release.
 
     Each stage does what the command of its name does. Stages that are done with the same inputs are not run again.
     Without --release the model becomes the champion of the home folder and no broker is needed; workers take it once it
@@ -81,7 +93,7 @@ def run(
     until_day = None if until is None else day_of(until)
     options = TrainingOptions(_days(cutoffs), _days(test_cutoffs), until_day, n_threads=threads, seed=seed)
     created_ms = time.time_ns() // 1_000_000
-    job = Job(settings, found, data_dir, until_day, options, publishes, is_fresh, created_ms)
+    job = Job(settings, found, data_dir, until_day, options, n_trials, with_ladder, publishes, is_fresh, created_ms)
     record = Record(settings.home / "pipeline" / f"{found.name}.json")
     with _telling() as say:
         ran = run_pipeline(job, record, time.monotonic, say, is_fresh=is_fresh)

@@ -62,7 +62,7 @@ def run_pipeline(
     """
     results: dict[str, Result] = {}
     ran: list[Ran] = []
-    for stage in stages:
+    for stage in (stage for stage in stages if stage.is_wanted(job)):
         key = _key(stage, job, results)
         before = None if is_fresh or key is None else record.load(stage.name, key)
         if before is not None and stage.is_there(job, before):
@@ -81,7 +81,11 @@ def run_pipeline(
 
 def _key(stage: Stage, job: Job, results: Results) -> str | None:
     inputs = stage.inputs(job)
-    return None if inputs is None else key_of(stage.name, inputs, [results[name].identity for name in stage.after])
+    return (
+        None
+        if inputs is None
+        else key_of(stage.name, inputs, [results[name].identity for name in stage.after if name in results])
+    )
 
 
 def _saying(say: Callable[[str, str], None], name: str) -> Say:

@@ -6,17 +6,17 @@ business of `driftline.pipeline_run`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from driftline.pipeline_record import Result, key_of
+from offline.training_run import TrainingOptions, until_ms_of
+from schemas.lake import Lake
 from schemas.settings import Settings
 from schemas.workload import Workload
-
-if TYPE_CHECKING:
-    from offline.training_run import TrainingOptions
 
 Say = Callable[[str], None]
 Results = Mapping[str, Result]
@@ -32,6 +32,10 @@ class Job:
         Folder of the sources' files; None takes that of the workload file.
     until_day
         Take only what became known before this day, days since the epoch; None takes all.
+    n_trials
+        Of the search for better parameters, the defaults included; 0 trains with the defaults.
+    with_ladder
+        Whether simpler models are compared.
     publishes
         Whether the release goes to the workers over the broker.
     replaces
@@ -45,6 +49,8 @@ class Job:
     data_dir: Path | None
     until_day: int | None
     options: TrainingOptions
+    n_trials: int
+    with_ladder: bool
     publishes: bool
     replaces: bool
     created_ms: int
@@ -59,11 +65,13 @@ class Stage:
     run
         Takes the job, the results of the stages so far, and where to say what it does.
     after
-        Stages whose results go in.
+        Stages whose results go in, if they are wanted.
     inputs
         What else goes in, JSON-able; a stage is done when all of it is as it was. None: it is never done.
     is_there
         Whether what an earlier run gave is still there.
+    is_wanted
+        Whether a job asks for it.
     """
 
     name: str
@@ -71,12 +79,11 @@ class Stage:
     after: tuple[str, ...] = ()
     inputs: Callable[[Job], Any] = lambda job: []
     is_there: Callable[[Job, Result], bool] = lambda job, result: all(map(_is_file, result.html))
+    is_wanted: Callable[[Job], bool] = lambda job: True
 
 
 def ingest(job: Job, results: Results, say: Say) -> Result:
     """The sources' files into the lake; a workload without sources takes the lake as it is."""
-    from schemas.lake import Lake
-
     lake = Lake(job.settings.lake_dir)
     if not job.workload.sources:
         slices = [one for topic in job.workload.topics for one in lake.slices(topic.name)]
@@ -96,23 +103,95 @@ def ingest(job: Job, results: Results, say: Say) -> Result:
     return Result(origin.digest if origin else "", said + (f", {n_refused:,} rows refused" if n_refused else ""))
 
 
+def validate(job: Job, results: Results, say: Say) -> Result:
+    """The lake's events held against the workload."""
+    from offline.validation import Limits, lake_findings, lake_tables
+    from offline.validation import validate as validate_events
+    from offline.validation_page import validation_page
+
+    say("looking at every event")
+    lake = Lake(job.settings.lake_dir)
+    found = validate_events(job.workload, lake_tables(lake, job.workload), Limits())
+    found = found.with_findings(lake_findings(lake, found))
+    page = validation_page(job.workload, found, f"lake {lake.root}").save(_page(job, "validation"))
+    return Result(key_of(found.as_json()), found.verdict, html=(str(page),))
+
+
+def profile(job: Job, results: Results, say: Say) -> Result:
+    """Events, churn and features before any model, and what looks like a leak."""
+    from offline.history import BatchHistory
+    from offline.profile.profile import profile_history
+    from offline.profile.profile_page import page_of
+
+    lake, until_ms = Lake(job.settings.lake_dir), until_ms_of(job.options)
+    made = profile_history(
+        job.workload, BatchHistory(lake, job.workload, until_ms), lake=lake, known_until_ms=until_ms, say=say
+    )
+    say("drawing")
+    page = page_of(made).save(_page(job, "profile"))
+    suspects = ", ".join(suspect.what for suspect in made.suspects)
+    said = f"{len(made.portraits)} features; " + (f"leak suspects: {suspects}" if suspects else "no leak suspects")
+    return Result(key_of(made.as_json()), said, html=(str(page),))
+
+
+def ladder(job: Job, results: Results, say: Say) -> Result:
+    """A rule and simpler models on the same rows: is each step worth it?"""
+    from offline.ladder.ladder_page import ladder_page
+    from offline.ladder.progress_bar import ProgressLines
+    from offline.ladder.run import run_ladder
+
+    found = run_ladder(
+        job.settings, job.workload, job.options, clock=time.perf_counter, progress=ProgressLines(time.monotonic, say),
+        with_curve=False,
+    )  # fmt: skip
+    page = ladder_page(found, f"Model ladder of {job.workload.name}", job.workload.doc).save(_page(job, "ladder"))
+    best = found.found["recommended"]
+    said = f"recommended: {best['step']}: {best['text']}"
+    return Result(key_of(best), said, html=(str(page),), figures=found.found)
+
+
+def tune(job: Job, results: Results, say: Say) -> Result:
+    """Parameters searched on folds in time."""
+    from offline.tuning.tuning_page import tuning_page
+    from offline.tuning.tuning_run import TuningOptions, prepare
+
+    options = TuningOptions(job.options, n_trials=job.n_trials)
+    study = prepare(job.settings, job.workload, options, say)
+    done = study.run(time.monotonic, lambda trials: say(f"{len(trials)} of {study.n_trials} trials"), say)
+    if done.was_interrupted:
+        raise KeyboardInterrupt
+    page = tuning_page(done.result, job.workload.name).save(done.study.page_path)
+    gain = done.result.gain
+    path = str(done.study.result_path) if gain.is_worth_it else None
+    said = gain.text(done.result.criterion) + ("" if path else " The defaults are trained.")
+    return Result(key_of(done.result.content()), said, html=(str(page),), figures={"params": path})
+
+
 def train(job: Job, results: Results, say: Say) -> Result:
     """The next version, judged on its held-out cut-offs."""
-    from offline.training_run import train_version
+    from offline.training_jobs import train_recorded
+    from offline.tuning.params_file import load_params
 
-    bundle = train_version(job.settings, job.workload, job.options, created_ms=job.created_ms, say=say)
-    manifest, found = bundle.manifest, bundle.json("evaluation.json")
-    told = found | {"version": manifest.version, "path": str(bundle.path), "bundle_id": manifest.bundle_id}
-    told.pop("yardstick", None)
-    return Result(manifest.bundle_id, f"{manifest.version}: {_skill(found)}", figures=told)
+    options = job.options
+    found_params = results["tune"].figures["params"] if "tune" in results else None
+    if found_params is not None:
+        options = replace(options, params=load_params(job.settings, job.workload, found_params))
+    found = train_recorded(job.settings, job.workload, options, job.created_ms, say)
+    found.pop("yardstick", None)
+    return Result(str(found["bundle_id"]), f"{found['version']}: {_skill(found)}", figures=found)
 
 
 def evaluate(job: Job, results: Results, say: Say) -> Result:
     """All that has matured since the version's training."""
-    from offline.training_run import evaluate_version
+    from offline.evaluation.run import Asked, page_path
+    from offline.training_jobs import evaluate_recorded
 
-    found = evaluate_version(job.settings, job.workload, _version(results), say)
-    return Result(key_of(found), f"{found['test'][0]} to {found['test'][-1]}: {_skill(found)}", figures=found)
+    version = _version(results)
+    asked = Asked(html=page_path(job.settings, job.workload, version))
+    found = evaluate_recorded(job.settings, job.workload, version, asked, say)
+    found.pop("yardstick", None)
+    said = f"{found['test'][0]} to {found['test'][-1]}: {_skill(found)}"
+    return Result(key_of(found), said, html=(found["html"],), figures=found)
 
 
 def report(job: Job, results: Results, say: Say) -> Result:
@@ -146,17 +225,41 @@ def release(job: Job, results: Results, say: Say) -> Result:
 
 STAGES: Final = (
     Stage("ingest", ingest, inputs=lambda job: _files(job)),
+    Stage("validate", validate, ("ingest",), lambda job: [job.workload.hash]),
+    Stage("profile", profile, ("ingest",), lambda job: [job.workload.hash, job.options.until_day]),
+    Stage("ladder", ladder, ("ingest",), lambda job: _asked(job), is_wanted=lambda job: job.with_ladder),
+    Stage(
+        "tune",
+        tune,
+        ("ingest",),
+        lambda job: [*_asked(job), job.n_trials],
+        lambda j, r: _has_params(r),
+        lambda job: job.n_trials > 0,
+    ),
     Stage(
         "train",
         train,
-        ("ingest",),
-        lambda job: [job.workload.hash, asdict(job.options)],
+        ("ingest", "tune"),
+        lambda job: _asked(job),
         lambda j, r: _is_version(j, r),
     ),
     Stage("evaluate", evaluate, ("ingest", "train")),
     Stage("report", report, ("ingest", "train")),
     Stage("release", release, ("train",), lambda job: [job.publishes], lambda job, result: _is_champion(job, result)),
 )
+
+
+def _has_params(result: Result) -> bool:
+    path = result.figures["params"]
+    return path is None or _is_file(str(path))
+
+
+def _asked(job: Job) -> list[Any]:
+    return [job.workload.hash, asdict(job.options)]
+
+
+def _page(job: Job, name: str) -> Path:
+    return job.settings.reports_dir / f"{job.workload.name}-{name}.html"
 
 
 def _known_before(batches: Mapping[str, Any], day: int) -> dict[str, Any]:

@@ -149,7 +149,8 @@ def train(
 
     def draw(bundle: Bundle, training: TrainingSet) -> None:
         page = page_path(settings, workload, bundle.manifest.version, "held-out")
-        pages["html"] = evaluate_held_out(settings, bundle, training, Asked(costs=said, html=page), _say)["html"]
+        full = evaluate_held_out(settings, bundle, training, Asked(costs=said, html=page), _say)
+        pages.update({place: full[place] for place in ("html", "json")})
 
     seen = _unseen if no_html else draw
     with _engine(engine, scheduler) as cluster:
@@ -259,7 +260,7 @@ def _print_evaluation(found: dict[str, Any], as_json: bool) -> None:
         from offline.oracle import oracle_line
 
         click.echo(oracle_line(found["oracle"]))
-    for place in ("path", "html"):
+    for place in ("path", "html", "json"):
         if place in found:
             click.echo(f"\n{found[place]}")
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,7 @@ def ladder(
     from offline.ladder.ladder_page import ladder_page
     from offline.ladder.lines import ladder_lines
     from offline.ladder.run import run_ladder
+    from offline.runs import recorded
     from offline.training_run import TrainingOptions
 
     settings = Settings.from_env()
@@ -75,7 +77,7 @@ def ladder(
         n_event_rows=event_rows,
         seed=seed,
     )
-    with _progress() as progress:
+    with recorded(settings, "ladder", asdict(options) | {"models": models}) as record, _progress() as progress:
         found = run_ladder(
             settings,
             workload,
@@ -85,6 +87,8 @@ def ladder(
             progress=progress,
             with_curve=with_curve,
         )
+        record.inputs |= {"workload": {"name": workload.name, "hash": workload.hash}, "split": found.found["split"]}
+        record.results |= {"recommended": found.found["recommended"]["step"]}
     if as_json:
         click.echo(json.dumps(found.found, indent=1, sort_keys=True, allow_nan=False))
     else:

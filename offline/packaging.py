@@ -19,6 +19,7 @@ from offline.stretches import Offsets
 from offline.threshold import BEST_F1
 from offline.train import Trained
 from offline.training_set import Bools, TrainingSet
+from offline.transforms import fit_cleaning
 from schemas.bundle import Bundle, write_bundle
 from schemas.lake import Lake
 from schemas.workload import Workload
@@ -57,6 +58,8 @@ def package(
     evaluation["training"]["options"] = dict(options or {})
     window = data_window(lake, training, upto)
     files["reference.json"] = dump(_reference(training, model).as_json())
+    taught = training.fold("fit", "between", "later")
+    files["transform.json"] = dump(fit_cleaning(training.rows.X[taught], training.plan.columns).as_json())
     files["evaluation.json"] = dump(evaluation)
     made_with = {**libraries(), **machine(), "git revision": git_revision()}
     card = card_text(version, workload, window, evaluation, made_with)

@@ -5,7 +5,7 @@ No topics are followed here; `offline.retrain_worker` does that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from offline.cutoffs import Cutoffs, choose_cutoffs, date_text, day_of
@@ -15,7 +15,8 @@ from offline.packaging import core_files, package, scores_of
 from offline.promotion import Verdict, compare
 from offline.registry import Registry
 from offline.threshold import BEST_F1, ThresholdRule, rule_of
-from offline.train import Trained, recipes_after_drift, train
+from offline.train import Trained, recipe_of, recipes_after_drift, train
+from offline.training_params import TrainingParams
 from offline.training_set import Span, TrainingSet, build_training_set
 from schemas.bundle import Bundle
 from schemas.durations import DAY_MS
@@ -93,8 +94,13 @@ def answer(
     history = History(lake, workload, until_ms)
     training = build_training_set(workload, history, split, known_until_ms=until_ms, onset_day=onset)
     recipes = recipes_after_drift(onset, horizon)
-    rule = _champion_rule(registry, signal["model_version"])
-    trained = train(training, recipes, n_threads=n_threads, rule=rule)
+    rule, params = (
+        _champion_rule(registry, signal["model_version"]),
+        _champion_params(registry, signal["model_version"]),
+    )
+    if params is not None:
+        recipes = (recipe_of(params), *recipes[1:])
+    trained = train(training, recipes, n_threads=n_threads, rule=rule, params=params)
     verdict = _verdict(registry, training, trained, signal["model_version"])
     comparison = {"champion": verdict.details | {"released": verdict.is_better, "reason": verdict.reason}}
     options = {  # of `offline.training_run.TrainingOptions`; the others have their defaults
@@ -102,6 +108,7 @@ def answer(
         "longest_block_days": BLOCK_DAYS,
         "onset_day": onset,
         "n_threads": n_threads,
+        "params": None if params is None else asdict(params),
     }
     bundle = package(registry, lake, training, trained, created_ms=created_ms, held_out=comparison, options=options)
     return Answer(bundle, verdict)
@@ -110,6 +117,14 @@ def answer(
 def _champion_rule(registry: Registry, version: str) -> ThresholdRule:
     """What the champion's threshold was chosen for: the challenger's is chosen for the same."""
     return BEST_F1 if version == RULE_VERSION else rule_of(registry.load(version).json("threshold.json"))
+
+
+def _champion_params(registry: Registry, version: str) -> TrainingParams | None:
+    """The parameters that the champion was given: the challenger learns with them, too; None for the defaults."""
+    if version == RULE_VERSION:
+        return None
+    said = registry.load(version).json("evaluation.json").get("training", {}).get("options", {}).get("params")
+    return None if said is None else TrainingParams(**said)
 
 
 def _verdict(registry: Registry, training: TrainingSet, trained: Trained, champion_version: str) -> Verdict:

@@ -65,6 +65,7 @@ def score(
     follows the table churn_scores.
     """
     from offline.cutoffs import day_of
+    from offline.runs import recorded
     from offline.scoring.run import ScoringJob, ScoringOptions
     from offline.scoring.run import score as run
     from offline.scoring.score_table import TABLE
@@ -78,14 +79,25 @@ def score(
     )
     settings = Settings.from_env()
     workload = load_workload(name or settings.workload)
-    if engine == "dask":
-        from offline.dask_engine import create_cluster, scored_tables
+    said = {
+        "version": version,
+        "as_of": as_of,
+        "engine": engine,
+        "database": None if database is None else database.name,
+    }
+    with recorded(settings, "score", said) as record:
+        if engine == "dask":
+            from offline.dask_engine import create_cluster, scored_tables
 
-        with create_cluster(scheduler) as cluster:
-            tables_of = partial(scored_tables, cluster, settings.partitions)
-            done = run(settings, workload, version, options, _say, tables_of)
-    else:
-        done = run(settings, workload, version, options, _say, ScoringJob.tables)
+            with create_cluster(scheduler) as cluster:
+                tables_of = partial(scored_tables, cluster, settings.partitions)
+                done = run(settings, workload, version, options, _say, tables_of)
+        else:
+            done = run(settings, workload, version, options, _say, ScoringJob.tables)
+        record.inputs |= {"version": done.shared.version, "bundle_id": done.bundle_id}
+        record.results |= {"n_customers": done.n_customers, "n_high": done.n_high}
+        if done.path is not None:
+            record.add_output(done.path)
     click.echo(json.dumps(done.as_json(), indent=1, sort_keys=True) if as_json else "\n".join(_lines(done)))
 
 

@@ -192,7 +192,7 @@ def _trained(training: TrainingSet, options: TrainingOptions, new_trees: NewTree
     params, onset = options.params, options.onset_day
     recipes = (ALL,) if onset is None else recipes_after_drift(onset, training.cutoffs.horizon_days)
     if params is not None:
-        recipes = (recipe_of(params),)
+        recipes = (recipe_of(params), *recipes[1:])
     trained = train(
         training,
         recipes,

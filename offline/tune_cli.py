@@ -6,6 +6,7 @@ The clock that budgets need is read here. Results go to standard output, progres
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -101,14 +102,19 @@ def tune(
 
 def _run(name: str | None, options: TuningOptions, as_html: bool, as_json: bool) -> bool:
     """Whether the user interrupted it."""
+    from offline.runs import recorded
     from offline.tuning.progress import reporting
     from offline.tuning.tuning_page import tuning_page
     from offline.tuning.tuning_run import prepare
 
     settings, workload = _start(name)
-    study = prepare(settings, workload, options, _say)
-    with reporting(study.criterion, study.n_trials, options.budget.seconds, time.monotonic) as watch:
-        done = study.run(time.monotonic, watch, _say)
+    with recorded(settings, "tune", asdict(options) | {"seed": options.data.seed}) as record:
+        study = prepare(settings, workload, options, _say)
+        record.inputs |= study.inputs
+        with reporting(study.criterion, study.n_trials, options.budget.seconds, time.monotonic) as watch:
+            done = study.run(time.monotonic, watch, _say)
+        record.results |= {"n_trials": len(done.result.trials), "is_worth_it": done.result.gain.is_worth_it}
+        record.add_output(done.study.result_path)
     if done.was_interrupted:
         _say(f"interrupted after {len(done.result.trials)} trials; the same command goes on")
     if as_html:

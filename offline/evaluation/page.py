@@ -50,6 +50,8 @@ def evaluation_page(title: str, found: dict[str, Any]) -> Page:
     if "profit" in found:
         _profit(page, found["profit"])
     _slices(page, found["slices"])
+    if "capped" in found:
+        _capped(page, found["capped"])
     if "fairness" in found:
         _fairness(page, found["fairness"])
     _errors(page, found["errors"])
@@ -166,6 +168,19 @@ def _slices(page: Page, slices: dict[str, Any]) -> None:
             for row in slices["slices"]
         ],
     )  # fmt: skip
+
+
+def _capped(page: Page, capped: dict[str, Any]) -> None:
+    page.heading("Beyond the training rows")
+    if not capped["columns"]:
+        page.text("No value lies beyond the caps that were fitted on the training rows.", "good")
+        return
+    page.table(
+        ["feature", "rows", "share"],
+        [[row["feature"], row["n"], f"{row['share']:.2%}"] for row in capped["columns"]],
+        f"Values of {capped['n']:,} rows beyond the caps, the 0.1 % and 99.9 % quantiles of the training rows: about "
+        "0.2 % is to be expected.",
+    )
 
 
 def _fairness(page: Page, fairness: dict[str, Any]) -> None:

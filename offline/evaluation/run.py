@@ -7,25 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from offline.costs import Costs
+from offline.errors import OfflineError
 from offline.evaluation.attributes import attributes_of
 from offline.evaluation.findings import Questions, find_out
 from offline.evaluation.page import evaluation_page
 from offline.evaluation.scored import Scored, score_rows
 from offline.evaluation.slicing import slicings
 from offline.history import read_history
+from offline.ladder.segments import find_segments
+from offline.packaging import dump
 from offline.training_run import judge, read_since_training
 from offline.training_set import TrainingSet
+from offline.transforms import Transform
 from schemas.bundle import Bundle
-from schemas.lake import Lake
+from schemas.lake import Lake, write_atomic
 from schemas.settings import Settings
 from schemas.workload import Workload
 from stream_app.model import BoosterModel
 
 Say = Callable[[str], None]
-Segments = Callable[[Scored], Mapping[str, NDArray[Any]]]
+SEED = 0  # of the search for segments
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Asked:
     show_ids
         Whether customers are named.
     html
-        Where the page goes; None leaves it out.
+        Where the page goes, and the same as JSON beside it; None leaves both out.
     """
 
     costs: Costs | None = None
@@ -85,7 +90,6 @@ def explore(
     short: dict[str, Any],
     asked: Asked,
     say: Say = lambda _: None,
-    segments: Segments = lambda ticks: {},
 ) -> dict[str, Any]:
     """The short evaluation with the full one added, and its page where one is asked for.
 
@@ -95,30 +99,48 @@ def explore(
         Rows with a test block that the bundle's model has not seen.
     model
         The bundle's, loaded.
-    segments
-        Tells the tick rows apart in ways of its own: name -> labels, (n,).
     """
     scored = score_rows(testing, testing.fold("test"), model)
-    questions = _questions(settings, bundle, testing, scored.ticks, asked, segments)
+    questions = _questions(settings, bundle, testing, scored.ticks, asked)
     found = short | find_out(scored, model.contributions, bundle.manifest.bundle_id, questions, say)
+    found |= _beyond_training(bundle, scored.ticks)
     if asked.html is None:
         return found
     say("drawing the page")
     page = evaluation_page(f"{testing.plan.workload.name} {bundle.manifest.version}: evaluation", found)
-    return found | {"html": str(page.save(asked.html))}
+    found |= {"html": str(page.save(asked.html)), "json": str(asked.html.with_suffix(".json"))}
+    write_atomic(Path(found["json"]), dump({name: value for name, value in found.items() if name != "yardstick"}))
+    return found
 
 
-def _questions(
-    settings: Settings, bundle: Bundle, testing: TrainingSet, ticks: Scored, asked: Asked, segments: Segments
-) -> Questions:
+def _questions(settings: Settings, bundle: Bundle, testing: TrainingSet, ticks: Scored, asked: Asked) -> Questions:
     workload = testing.plan.workload
     history = read_history(Lake(settings.lake_dir), workload)
     return Questions(
-        slicings=slicings(ticks, asked.sliced_by, segments(ticks)),
+        slicings=slicings(ticks, asked.sliced_by, _segments(ticks)),
         protected=attributes_of(asked.protected, workload, ticks, history),
         costs=asked.costs or _own_costs(bundle),
         show_ids=asked.show_ids,
     )
+
+
+def _segments(ticks: Scored) -> Mapping[str, NDArray[Any]]:
+    """The segment of each tick row, found without outcomes; none where customers are too few or all alike."""
+    last = np.lexsort((ticks.as_of_ms, ticks.customer))
+    last = last[np.r_[ticks.customer[last][1:] != ticks.customer[last][:-1], True]] if len(last) else last
+    try:
+        return {"segment": find_segments(ticks.X[last], ticks.columns, SEED).labels(ticks.X)}
+    except OfflineError:
+        return {}
+
+
+def _beyond_training(bundle: Bundle, ticks: Scored) -> dict[str, Any]:
+    """How many values lie beyond the caps that were fitted on the training rows; a bundle without them says nothing."""
+    if "transform.json" not in bundle.files:
+        return {}
+    capped = Transform.from_json(bundle.json("transform.json")).n_capped(ticks.X)
+    columns = [{"feature": name, "n": n, "share": n / len(ticks)} for name, n in capped.items()]
+    return {"capped": {"n": len(ticks), "columns": sorted(columns, key=lambda one: (-one["n"], one["feature"]))}}
 
 
 def _own_costs(bundle: Bundle) -> Costs | None:

@@ -15,7 +15,7 @@ from offline.ladder.climb import Climbed, Clock, climb, n_units
 from offline.ladder.curve import Point, learning_curve, more_customers
 from offline.ladder.judge import Judged, judge
 from offline.ladder.progress import Progress, Silence
-from offline.ladder.segments import find_segments
+from offline.ladder.segments import training_segments
 from offline.ladder.slices import slice_rows
 from offline.ladder.steps import ONLINE, YARDSTICKS, chosen_steps, family_of, possible_steps
 from offline.ladder.verdict import recommended, verdicts
@@ -173,7 +173,7 @@ def _curve_json(step: Climbed, points: list[Point]) -> dict[str, Any]:
 def _segments(training: TrainingSet, ticks: Judged, best: int, seed: int) -> dict[str, Any]:
     """The segments' table on the test ticks; why there are none is a value."""
     try:
-        segments = find_segments(training, seed)
+        segments = training_segments(training, seed)
     except OfflineError as cause:
         return {"rows": [], "text": str(cause)}
     slices = segments.slices(training.rows.X[training.fold("test", row_kind=0)])

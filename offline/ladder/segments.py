@@ -70,8 +70,13 @@ class Segments:
         return {name: segment == code for code, name in enumerate(self.names)}
 
 
-def find_segments(training: TrainingSet, seed: int) -> Segments:
-    """Segments of the customers on their last cut-off before the test block.
+def training_segments(training: TrainingSet, seed: int) -> Segments:
+    """Segments of the customers on their last cut-off before the test block."""
+    return find_segments(_last_rows(training), training.plan.columns, seed)
+
+
+def find_segments(X: Matrix, columns: Columns, seed: int) -> Segments:
+    """Segments of customers, one row each, (n, n_features).
 
     Of 2 to 6 segments the number with the largest mean silhouette is taken, measured on at most 2,000 customers.
 
@@ -80,7 +85,6 @@ def find_segments(training: TrainingSet, seed: int) -> Segments:
     OfflineError
         With fewer than 100 customers, or when no feature tells them apart.
     """
-    X, columns = _last_rows(training), training.plan.columns
     if len(X) < MIN_CUSTOMERS:
         raise OfflineError(f"{len(X)} customers are too few to look for segments; {MIN_CUSTOMERS} are needed")
     X = X[sample(len(X), MAX_CUSTOMERS, seed)]

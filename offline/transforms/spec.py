@@ -149,6 +149,24 @@ def fit_transform_spec(
     return Transform(names, tuple(chain.steps))
 
 
+def fit_cleaning(X: Matrix, columns: tuple[FeatureColumn, ...], options: TransformOptions | None = None) -> Transform:
+    """Caps and values for missing numbers alone, fitted on these rows (n, n_features): what a bundle carries.
+
+    Raises
+    ------
+    OfflineError
+        When there is no row to fit on.
+    """
+    if not len(X):
+        raise OfflineError("caps need at least one row to be fitted on")
+    chain, chosen = _Chain(X), TransformOptions() if options is None else options
+    names = tuple(column.name for column in columns)
+    is_categorical = [column.is_categorical for column in columns]
+    chain.add(fit_caps(chain.made, names, is_categorical, chosen.cap_share))
+    chain.add(fit_imputation(chain.made, names, is_categorical, chosen.impute, chosen.constant, False))
+    return Transform(names, tuple(chain.steps))
+
+
 class _Chain:
     """Steps so far and what they made of the fitted rows."""
 

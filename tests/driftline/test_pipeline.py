@@ -40,7 +40,8 @@ def test_one_command_goes_from_files_to_a_champion_and_a_second_one_finds_it_don
     first = run(files, tmp_path, "--json")
     assert first.exit_code == 0, first.output
     stages = {one["stage"]: one for one in json.loads(first.stdout)["stages"]}
-    assert list(stages) == [stage.name for stage in STAGES]
+    assert list(stages) == [stage.name for stage in STAGES if stage.name not in ("ladder", "tune")]
+    assert all(stages[name]["html"] for name in ("validate", "profile", "evaluate", "report"))
     assert {one["status"] for one in stages.values()} == {"done"}
     assert stages["train"]["figures"]["skill"]["claimed"]
     assert all(Path(page).is_file() for one in stages.values() for page in one["html"])
@@ -52,12 +53,13 @@ def test_one_command_goes_from_files_to_a_champion_and_a_second_one_finds_it_don
 
     again = run(files, tmp_path)
     assert again.exit_code == 0, again.output
-    assert again.stdout.count("as before") == len(STAGES)
+    assert again.stdout.count("as before") == len(stages)
     assert registry.versions() == ("v0001",)
 
     seeded = json.loads(run(files, tmp_path, "--seed", "1", "--json").stdout)["stages"]
     status = {one["stage"]: one["status"] for one in seeded}
-    assert status == {"ingest": "as before", **dict.fromkeys(("train", "evaluate", "report", "release"), "done")}
+    kept, new = ("ingest", "validate", "profile"), ("train", "evaluate", "report", "release")
+    assert status == dict.fromkeys(kept, "as before") | dict.fromkeys(new, "done")
     assert registry.versions() == ("v0001", "v0002")
 
 
@@ -76,7 +78,7 @@ def test_what_cannot_be_done_ends_the_pipeline_with_one_line(files: Path, tmp_pa
 
 def _job(tmp_path: Path) -> Job:
     workload = load_workload("subscription_churn")
-    return Job(Settings(home=tmp_path), workload, None, None, TrainingOptions(), False, False, 0)
+    return Job(Settings(home=tmp_path), workload, None, None, TrainingOptions(), 0, False, False, False, 0)
 
 
 def _counting(runs: list[str], name: str, after: Sequence[str] = (), inputs: Any = 0, says: str = "x") -> Stage:
@@ -144,8 +146,19 @@ def test_without_skill_nothing_becomes_champion(tmp_path: Path) -> None:
     job = _job(tmp_path)
     workload = job.workload
     fill_lake(Lake(job.settings.lake_dir), workload, make_company(workload, n_customers=150, signal=False))
-    ran = _ran(job, [stage for stage in STAGES if stage.name != "report"])
+    ran = _ran(job, [stage for stage in STAGES if stage.name in ("ingest", "train", "evaluate", "release")])
     assert [one.status for one in ran] == ["done", "done", "done", "refused"]
     assert "no skill claimed" in ran[1].result.summary
     assert "shows no skill" in ran[-1].result.summary
     assert Registry(job.settings.models_dir, workload.name).alias("champion") is None
+
+
+def test_a_search_and_a_ladder_are_stages_when_they_are_asked_for(files: Path, tmp_path: Path) -> None:
+    done = run(files, tmp_path, "--tune", "2", "--ladder", "--json")
+    assert done.exit_code == 0, done.output
+    stages = {one["stage"]: one for one in json.loads(done.stdout)["stages"]}
+    assert list(stages) == [stage.name for stage in STAGES]
+    assert Path(stages["ladder"]["html"][0]).is_file()
+    assert Path(stages["tune"]["html"][0]).is_file()
+    trained = stages["train"]["figures"]["training"]
+    assert ("params" in trained) == (stages["tune"]["figures"]["params"] is not None)

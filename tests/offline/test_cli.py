@@ -153,6 +153,9 @@ def test_train_and_evaluate_speak_json(
     page = Path(judged["html"])
     assert page == tmp_path / "reports" / "subscription_churn-v0001-evaluation.html"
     assert "customer-" not in page.read_text()
+    assert json.loads(Path(judged["json"]).read_text()) == judged
+    assert judged["capped"]["n"] == judged["rows"]["tick"]["n"]
+    assert any(row["slicing"] == "segment" for row in judged["slices"]["slices"])
     days = ["--cutoffs", "2024-02-01,2024-02-15,2024-04-01", "--test-cutoffs", "2024-06-01"]
     own = runner.invoke(cli, ["train", *days, "--threshold", "profit", *asked])
     assert own.exit_code == 0, own.output

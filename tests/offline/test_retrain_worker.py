@@ -14,6 +14,7 @@ from offline.repetition import options_of
 from offline.retrain_worker import RetrainWorker
 from offline.topic_reader import read_records
 from offline.topic_writer import publish
+from offline.training_params import TrainingParams
 from offline.training_run import TrainingOptions, train_version
 from schemas.codec import Codec
 from schemas.durations import DAY_MS
@@ -29,6 +30,7 @@ from stream_app.signals import opened
 FIRST_DAY = 19_700
 DRIFT_DAY = FIRST_DAY + 200
 END_DAY = FIRST_DAY + 310
+TUNED = TrainingParams({"max_depth": 3, "learning_rate": 0.05}, origin="by hand")
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def house(settings: Settings, workload: Workload, company: Any, fill: Any, monke
     create_topics(settings, workload)
     fill(Lake(settings.lake_dir), workload, company(workload, n_customers=1500, n_days=310, drift_day=200))
     monkeypatch.setattr(following, "ingest", lambda *_: None)  # the lake is filled
-    train_version(settings, workload, TrainingOptions(until_day=DRIFT_DAY))
+    train_version(settings, workload, TrainingOptions(until_day=DRIFT_DAY, params=TUNED))
     release(settings, workload, "v0001", force=True)
     return settings
 
@@ -87,6 +89,7 @@ def test_a_drifted_champion_is_replaced_once_labels_are_in(house: Settings, work
     bundle = Registry(house.models_dir, workload.name).load("champion")
     assert bundle.manifest.version == "v0002"
     assert bundle.manifest.data_window["known_until_day"] == date_text(END_DAY - 1)
+    assert bundle.json("evaluation.json")["training"]["params"]["max_depth"] == 3, "as the champion"
     comparison = bundle.json("evaluation.json")["champion"]
     assert comparison["champion"] == "v0001"
     assert comparison["auc_gain"]["low"] > 0

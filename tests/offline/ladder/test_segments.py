@@ -11,7 +11,7 @@ import pytest
 
 from offline.bootstrap import interval
 from offline.errors import OfflineError
-from offline.ladder.segments import find_segments
+from offline.ladder.segments import training_segments
 from offline.ladder.slices import slice_rows
 from offline.training_set import TrainingSet
 
@@ -29,7 +29,7 @@ def planted(training: TrainingSet) -> TrainingSet:
 
 
 def test_two_planted_groups_are_two_segments_named_by_what_sets_them_apart(planted: TrainingSet) -> None:
-    found = find_segments(planted, 0)
+    found = training_segments(planted, 0)
     assert len(found.names) == 2
     heavy = planted.customer % 3 == 0
     np.testing.assert_array_equal(found.assign(planted.rows.X) == 1, heavy)
@@ -39,29 +39,29 @@ def test_two_planted_groups_are_two_segments_named_by_what_sets_them_apart(plant
 
 
 def test_every_row_belongs_to_the_nearest_centre_and_to_one_slice(training: TrainingSet) -> None:
-    found, X = find_segments(training, 0), training.rows.X[:500]
+    found, X = training_segments(training, 0), training.rows.X[:500]
     slices = found.slices(X)
     assert np.sum(list(slices.values()), axis=0).tolist() == [1] * 500
     assert all((found.labels(X) == name).tolist() == rows.tolist() for name, rows in slices.items())
     assert 2 <= len(found.names) <= 6
     assert len(set(found.names)) == len(found.names)
-    again = find_segments(training, 0)
+    again = training_segments(training, 0)
     np.testing.assert_array_equal(found.assign(X), again.assign(X))
     assert found.names == again.names
 
 
 def test_outcomes_do_not_make_segments(training: TrainingSet, relabelled: Callable[..., TrainingSet]) -> None:
     other = relabelled(training, np.where(np.isfinite(training.y), 1.0 - training.y, np.nan))
-    assert find_segments(other, 0).names == find_segments(training, 0).names
+    assert training_segments(other, 0).names == training_segments(training, 0).names
 
 
 def test_few_or_equal_customers_have_no_segments(training: TrainingSet) -> None:
     alike = replace(training, rows=replace(training.rows, X=np.ones_like(training.rows.X)))
     with pytest.raises(OfflineError, match="no feature tells customers apart"):
-        find_segments(alike, 0)
+        training_segments(alike, 0)
     few = replace(training, y=np.where(training.customer < 50, training.y, np.nan))
     with pytest.raises(OfflineError, match="customers are too few to look for segments; 100 are needed"):
-        find_segments(few, 0)
+        training_segments(few, 0)
 
 
 def test_a_slice_is_told_with_intervals_by_customer() -> None:

@@ -12,7 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, PolynomialFeatures, StandardScaler, TargetEncoder
 
 from offline.errors import OfflineError
-from offline.transforms import Transform, TransformOptions, fit_transform_spec
+from offline.transforms import Transform, TransformOptions, fit_cleaning, fit_transform_spec
 from offline.transforms.caps import Caps
 from stream_app.plan import FeatureColumn
 
@@ -191,3 +191,19 @@ def test_what_cannot_be_done_gets_one_line() -> None:
         Transform.from_json({"inputs": ["a"], "steps": [{"step": "pickle"}]})
     with pytest.raises(OfflineError, match="cap_share"):
         TransformOptions(cap_share=0.5)
+
+
+def test_cleaning_is_the_first_half_of_a_transform_and_keeps_every_column() -> None:
+    X, y = rows()
+    cleaning = Transform.from_json(json.loads(json.dumps(fit_cleaning(X, COLUMNS).as_json())))
+    whole = fit_transform_spec(X, y, COLUMNS, TransformOptions(indicators=False))
+    assert cleaning.columns() == tuple(column.name for column in COLUMNS)
+    later = rows(300, seed=1)[0]
+    later[:7, 0] = 1e6
+    assert cleaning.n_capped(later) == whole.n_capped(later)
+    assert cleaning.n_capped(later)["a"] >= 7
+    made = cleaning.matrix(later)
+    assert np.isnan(made[:, 1]).sum() == np.isnan(later[:, 1]).sum(), "a category may be missing"
+    assert not np.isnan(made[:, [0, 2, 3]]).any()
+    with pytest.raises(OfflineError, match="at least one row"):
+        fit_cleaning(X[:0], COLUMNS)
