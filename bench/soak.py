@@ -6,22 +6,30 @@ import json
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from bench.dataset import N_PARTITIONS, Dataset, create_dataset
+from bench.dataset import DAY, DAY_MS, N_PARTITIONS, Dataset, create_dataset
 from bench.latency import set_live_stage, worker
 from bench.live import MIDNIGHT, AlertWatch, LiveFeed
 from bench.machine import describe
+from bench.stage import publish
 from driftline.kafka_engine import KafkaEngine
+from schemas.batch_codec import BatchEncoder, keys_of
+from schemas.partition import partitions_of
 from schemas.settings import Settings
+from stream_app.duplicates import WINDOW
 
 SETTLE_S = 120.0
 MAX_SLOPE_MB_H = 1.0
 WARM_UP_SHARE = 0.4  # of the time: caches, rings and heaps fill
+FILL = WINDOW + (WINDOW >> 3)  # of each topic-partition; customers spread unevenly
+BATCH = 200_000
+HOUR_MS = 3_600_000
 Look = tuple[float, float, int]  # seconds since the start, MiB, events taken
 
 
@@ -32,13 +40,39 @@ def measure(minutes: float, events_per_s: int, n_customers: int) -> dict[str, An
         home = Path(name)
         settings = Settings(bootstrap=engine.bootstrap, home=home, partitions=N_PARTITIONS, topic_prefix="soak.")
         set_live_stage(settings, data)
+        n_before = fill_windows(settings, data)
         with worker(settings, home) as look:
+            while look()["in"] < n_before:
+                time.sleep(0.5)
             feed, looks, seen, lag_s = _run(settings, data, events_per_s, seconds, look)
             status = look()
     return _figures(looks, seen, feed, seconds) | {
         "events": feed.n_sent, "lag_s": lag_s, "adds_up": status["adds_up"],
         "cpu_share": status["cpu_s"] / status["up_s"],
     }  # fmt: skip
+
+
+def fill_windows(settings: Settings, data: Dataset) -> int:
+    """So many events of every topic with a window of duplicates that it is full: else it would fill for hours.
+
+    Returns how many events the topics hold then.
+    """
+    known = np.full(BATCH, DAY * DAY_MS + HOUR_MS, np.int64)
+    encoder, n = BatchEncoder(data.workload), sum(map(len, data.prelude))
+    for topic, day in zip(data.workload.topics, data.day, strict=True):
+        if not topic.deduplicate:
+            continue
+        part = day.take(np.flatnonzero(day.kind == np.bincount(day.kind).argmax()))  # one kind: nobody cancels
+        part = part.take(np.arange(BATCH) % len(part))
+        part = replace(part, event_time_ms=known, known_time_ms=known)
+        keys, partitions = keys_of(part), partitions_of(part.customer_id, N_PARTITIONS)
+        for i in range(-(-FILL * N_PARTITIONS // BATCH)):
+            ids = np.array([f"{topic.name}-fill-{i}-{j}" for j in range(BATCH)], object)
+            values = encoder.encode(replace(part, event_id=ids))
+            name = settings.topic_prefix + topic.name
+            publish(settings, zip([name] * BATCH, partitions.tolist(), keys, values, strict=True))
+            n += BATCH
+    return n
 
 
 def _run(settings: Settings, data: Dataset, events_per_s: int, seconds: float, look: Any) -> Any:
@@ -68,6 +102,7 @@ def _figures(looks: list[Look], seen: list[Any], feed: LiveFeed, seconds: float)
     return {
         "minutes": seconds / 60,
         "rss_mb": float(warm[-1, 1]),
+        "rss_mb_by_minute": [round(mb) for at, mb, _ in looks[::60]],
         "rss_slope_mb_per_h": slope,
         "rss_step_mb": float(np.median(warm[half:, 1]) - np.median(warm[:half, 1])),
         "p99_ms_of_thirds": [float(np.percentile(part, 99)) * 1000 if part else None for part in thirds],

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_app.columns import Columns
-from stream_app.merge_kernel import mark_duplicates
+from stream_app.merge_kernel import index_ring, mark_duplicates
 
 WINDOW = 1 << 20
 CHUNK = 4096
@@ -24,11 +24,7 @@ class DuplicateWindow:
         self.ring = np.zeros(CHUNK, np.int64)
         self.first = 0  # offsets below were never seen here
         self.next = 0
-        self._clear_table(4 * CHUNK)
-
-    def _clear_table(self, places: int) -> None:
-        self._hash = np.zeros(places, np.int64)
-        self._offset = np.full(places, -1, np.int64)
+        self._table = np.full(4 * CHUNK, -1, np.int32)
         self._used = 0
 
     def mark(self, columns: Columns) -> None:
@@ -39,38 +35,29 @@ class DuplicateWindow:
         if self.next == 0:
             self.first = self.next = begin
         self._make_room(end, len(columns))
-        mark_duplicates(columns.id_hash, columns.offset, columns.status, WINDOW, self.ring, self._hash, self._offset)
+        mark_duplicates(columns.id_hash, columns.offset, columns.status, WINDOW, self.next, self.ring, self._table)
         self._used += len(columns)
         self.next = end
 
     def _make_room(self, end: int, coming: int) -> None:
-        held = min(end - self.first, WINDOW + CHUNK)
-        if held > len(self.ring):
-            ring = np.zeros(min(1 << int(held * 2 - 1).bit_length(), 2 * WINDOW), np.int64)
-            for offset, hashes in self._held():
-                ring[np.arange(offset, offset + len(hashes)) % len(ring)] = hashes
+        begin, held = self._begin(), min(end - self.first, WINDOW + CHUNK)
+        is_small = held > len(self.ring)
+        if is_small:
+            ring, offsets = np.full(_ring_length(held), 0, np.int64), np.arange(begin, self.next)  # memory is taken now
+            ring[offsets % len(ring)] = self.ring[offsets % len(self.ring)]
             self.ring = ring
-        if self._used + coming > len(self._hash) // 2:  # by records: offsets may jump far
-            self._rebuild(coming)
-        self.ring[np.arange(max(self.next, end - len(self.ring)), end) % len(self.ring)] = 0
+        if is_small or self._used + coming > len(self._table) // 2:  # by records: offsets may jump far
+            self._index(begin, coming)
 
-    def _held(self) -> list[tuple[int, Int64s]]:
-        begin = max(self.first, self.next - min(len(self.ring), WINDOW))
-        if begin >= self.next:
-            return []
-        return [(begin, self.ring[np.arange(begin, self.next) % len(self.ring)].copy())]
+    def _begin(self) -> int:
+        """The first offset that may matter."""
+        return max(self.first, self.next - min(len(self.ring), WINDOW))
 
-    def _rebuild(self, coming: int) -> None:
-        held = self._held()
-        n = sum(len(hashes) for _, hashes in held) + coming
-        self._clear_table(1 << int(4 * n).bit_length())
-        for begin, hashes in held:
-            offsets = np.arange(begin, begin + len(hashes))[hashes != 0]
-            ids = hashes[hashes != 0]
-            mark_duplicates(
-                ids, offsets, np.zeros(len(ids), np.int64), WINDOW, self.ring.copy(), self._hash, self._offset
-            )
-            self._used += len(ids)
+    def _index(self, begin: int, coming: int) -> None:
+        """Make the table anew, with room for as many again."""
+        n = self.next - begin + coming
+        self._table = np.full(1 << int(2 * n - 1).bit_length(), -1, np.int32)
+        self._used = index_ring(self.ring, begin, self.next, self._table)
 
     def chunks(self, since: int, until: int) -> dict[int, Int64s]:
         """First offset -> hashes of the chunks touched by offsets ``[since, until)``, for the checkpoint."""
@@ -89,9 +76,13 @@ class DuplicateWindow:
         if not wanted:
             return
         self.first = self.next = min(wanted)
-        self.ring = np.zeros(min(1 << int(2 * (until - self.first) + 1).bit_length(), 2 * WINDOW), np.int64)
+        self.ring = np.zeros(_ring_length(until - self.first), np.int64)
         for first, hashes in wanted.items():
             offsets = np.arange(first, min(first + CHUNK, until))
             self.ring[offsets % len(self.ring)] = hashes[: len(offsets)]
         self.next = until
-        self._rebuild(0)
+        self._index(self._begin(), 1)
+
+
+def _ring_length(n_held: int) -> int:
+    return min(1 << int(2 * n_held - 1).bit_length(), 2 * WINDOW)

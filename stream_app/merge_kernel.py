@@ -74,23 +74,50 @@ def merge_by_known_time(
 
 @compiled
 def mark_duplicates(
-    id_hash: Array, offset: Array, status: Array, window: Integer, ring: Array, table_hash: Array, table_offset: Array
+    id_hash: Array, offset: Array, status: Array, window: Integer, expected: Integer, ring: Array, table: Array
 ) -> None:
     """Mark events whose id was seen within the preceding ``window`` offsets of this topic-partition.
 
-    ``ring`` holds the hash at offset modulo its length (0: none); the tables are an open-addressing index from hash
-    to newest offset (-1: empty), with at least twice the places. A refused record leaves no hash.
+    ``ring`` holds the hash at offset modulo its length (0: none), which is twice the window or holds all there is.
+    ``table`` is an open-addressing index from hash to newest place in the ring (-1: empty); an entry whose place holds
+    another hash by now is passed over. ``expected`` is the offset behind the last one marked. A refused record leaves
+    no hash.
     """
-    mask = np.uint64(len(table_hash) - 1)
+    n_ring = len(ring)
+    mask = np.uint64(len(table) - 1)
     for i in range(len(offset)):
+        for skipped in range(max(expected, offset[i] - n_ring), offset[i]):
+            ring[skipped % n_ring] = 0
+        expected = offset[i] + 1
+        at = offset[i] % n_ring
         if status[i] >= op.REFUSED:
+            ring[at] = 0
             continue
         h = id_hash[i] if id_hash[i] != 0 else np.int64(1)
         place = np.uint64(h) & mask
-        while table_offset[place] >= 0 and table_hash[place] != h:
+        while table[place] >= 0 and ring[table[place]] != h:
             place = (place + np.uint64(1)) & mask
-        if table_offset[place] >= 0 and offset[i] - table_offset[place] <= window:
-            status[i] = op.DUPLICATE
-        table_hash[place] = h
-        table_offset[place] = offset[i]
-        ring[offset[i] % len(ring)] = h
+        if table[place] >= 0:
+            distance = (at - table[place]) % n_ring
+            if 0 < distance <= window:
+                status[i] = op.DUPLICATE
+        table[place] = at
+        ring[at] = h
+
+
+@compiled
+def index_ring(ring: Array, first: Integer, until: Integer, table: Array) -> Any:
+    """Enter the hashes at offsets ``[first, until)`` into an empty table; returns how many there are."""
+    mask = np.uint64(len(table) - 1)
+    n = 0
+    for offset in range(first, until):
+        at = offset % len(ring)
+        h = ring[at]
+        if h == 0:
+            continue
+        place = np.uint64(h) & mask
+        while table[place] >= 0 and ring[table[place]] != h:
+            place = (place + np.uint64(1)) & mask
+        table[place] = at
+        n += 1
+    return n

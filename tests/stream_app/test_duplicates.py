@@ -121,7 +121,15 @@ def test_a_log_that_begins_late_costs_no_more_memory(first: int) -> None:
         columns = columns_of_ids(np.arange(begin, begin + 100), np.arange(1, 101), np.zeros(100, np.int64))
         window.mark(columns)
         assert not columns.status.any()
-    assert window.ring.nbytes + window._hash.nbytes + window._offset.nbytes < 200 << 20
+    assert window.ring.nbytes + window._table.nbytes <= 32 << 20
+
+
+def test_a_jump_within_a_batch_is_no_memory_of_what_lay_before(small: int) -> None:
+    """Places in the ring come again; what was skipped does not stand in them."""
+    offset = np.array([0, 1, 2, 192 * 5 + 1, 192 * 5 + 2, 192 * 5 + 3])
+    columns = columns_of_ids(offset, np.array([7, 8, 9, 8, 7, 9]), np.zeros(6, np.int64))
+    DuplicateWindow().mark(columns)
+    assert not columns.status.any()
 
 
 # ---- across restarts ------------------------------------------------------------------------------------
