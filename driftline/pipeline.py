@@ -45,6 +45,7 @@ def pipeline() -> None:
 @click.option(
     "--release", "publishes", is_flag=True, help="Tell the workers over the broker; else no broker is needed."
 )
+@click.option("--force", "forces", is_flag=True, help="Release a version without skill, too.")
 @click.option(
     "--tune",
     "n_trials",
@@ -68,6 +69,7 @@ def run(
     cutoffs: str | None,
     test_cutoffs: str | None,
     publishes: bool,
+    forces: bool,
     n_trials: int,
     with_ladder: bool,
     is_fresh: bool,
@@ -79,7 +81,7 @@ def run(
 
     Each stage does what the command of its name does. Stages that are done with the same inputs are not run again.
     Without --release the model becomes the champion of the home folder and no broker is needed; workers take it once it
-    is released. Exit code 1 when it is refused because it shows no skill.
+    is released. Exit code 1 when it is refused because it shows no skill, without --force.
     """
     from driftline.pipeline_record import Record
     from driftline.pipeline_run import run_pipeline
@@ -93,7 +95,9 @@ def run(
     until_day = None if until is None else day_of(until)
     options = TrainingOptions(_days(cutoffs), _days(test_cutoffs), until_day, n_threads=threads, seed=seed)
     created_ms = time.time_ns() // 1_000_000
-    job = Job(settings, found, data_dir, until_day, options, n_trials, with_ladder, publishes, is_fresh, created_ms)
+    job = Job(
+        settings, found, data_dir, until_day, options, n_trials, with_ladder, publishes, forces, is_fresh, created_ms
+    )
     record = Record(settings.home / "pipeline" / f"{found.name}.json")
     with _telling() as say:
         ran = run_pipeline(job, record, time.monotonic, say, is_fresh=is_fresh)

@@ -38,6 +38,8 @@ class Job:
         Whether simpler models are compared.
     publishes
         Whether the release goes to the workers over the broker.
+    forces
+        Whether a version without skill is released, too.
     replaces
         Whether a lake made of other files is written anew.
     created_ms
@@ -52,6 +54,7 @@ class Job:
     n_trials: int
     with_ladder: bool
     publishes: bool
+    forces: bool
     replaces: bool
     created_ms: int
 
@@ -114,7 +117,8 @@ def validate(job: Job, results: Results, say: Say) -> Result:
     found = validate_events(job.workload, lake_tables(lake, job.workload), Limits())
     found = found.with_findings(lake_findings(lake, found))
     page = validation_page(job.workload, found, f"lake {lake.root}").save(_page(job, "validation"))
-    return Result(key_of(found.as_json()), found.verdict, html=(str(page),))
+    worst = "".join(f"; {finding}" for finding in found.wrong[:1])
+    return Result(key_of(found.as_json()), found.verdict + worst, html=(str(page),))
 
 
 def profile(job: Job, results: Results, say: Say) -> Result:
@@ -213,14 +217,14 @@ def release(job: Job, results: Results, say: Say) -> Result:
     version = _version(results)
     try:
         if job.publishes:
-            done = publish(job.settings, job.workload, version)
+            done = publish(job.settings, job.workload, version, force=job.forces)
             said = f"{version} scores from {date_text(done.activate_day)} on"
             return Result(done.bundle_id, said, figures={"version": version, "activate_day": done.activate_day})
-        made = make_champion(job.settings, job.workload, version)
+        made = make_champion(job.settings, job.workload, version, force=job.forces)
         said = f"{version} is the champion of this home; `--release` tells the workers over the broker"
         return Result(made.manifest.bundle_id, said, figures={"version": version})
     except ReleaseError as refusal:
-        return Result("", f"refused: {refusal}", is_refused=True)
+        return Result("", str(refusal), is_refused=True)
 
 
 STAGES: Final = (
@@ -245,7 +249,13 @@ STAGES: Final = (
     ),
     Stage("evaluate", evaluate, ("ingest", "train")),
     Stage("report", report, ("ingest", "train")),
-    Stage("release", release, ("train",), lambda job: [job.publishes], lambda job, result: _is_champion(job, result)),
+    Stage(
+        "release",
+        release,
+        ("train",),
+        lambda job: [job.publishes, job.forces],
+        lambda job, result: _is_champion(job, result),
+    ),
 )
 
 

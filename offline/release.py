@@ -140,17 +140,18 @@ def rollback(settings: Settings, workload: Workload) -> Released:
     return release(settings, workload, stack[-2], status="rollback", force=True)
 
 
-def make_champion(settings: Settings, workload: Workload, version: str) -> Bundle:
+def make_champion(settings: Settings, workload: Workload, version: str, *, force: bool = False) -> Bundle:
     """Make a version the champion of this home; without a record on the broker no worker scores with it.
 
     Raises
     ------
     ReleaseError
-        When a gate is closed.
+        When a gate is closed and `force` is not given.
     """
     registry = Registry.of(settings, workload.name)
     bundle = registry.load(version)
-    check_gates(workload, bundle)
+    if not force:
+        check_gates(workload, bundle)
     registry.set_alias("champion", bundle.manifest.version)
     return bundle
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_what_cannot_be_done_ends_the_pipeline_with_one_line(files: Path, tmp_pa
 
 def _job(tmp_path: Path) -> Job:
     workload = load_workload("subscription_churn")
-    return Job(Settings(home=tmp_path), workload, None, None, TrainingOptions(), 0, False, False, False, 0)
+    return Job(Settings(home=tmp_path), workload, None, None, TrainingOptions(), 0, False, False, False, False, 0)
 
 
 def _counting(runs: list[str], name: str, after: Sequence[str] = (), inputs: Any = 0, says: str = "x") -> Stage:
@@ -151,6 +152,11 @@ def test_without_skill_nothing_becomes_champion(tmp_path: Path) -> None:
     assert "no skill claimed" in ran[1].result.summary
     assert "shows no skill" in ran[-1].result.summary
     assert Registry(job.settings.models_dir, workload.name).alias("champion") is None
+    forced = _ran(
+        replace(job, forces=True), [stage for stage in STAGES if stage.name in ("ingest", "train", "release")]
+    )
+    assert [one.status for one in forced] == ["as before", "as before", "done"]
+    assert Registry(job.settings.models_dir, workload.name).alias("champion") == "v0001"
 
 
 def test_a_search_and_a_ladder_are_stages_when_they_are_asked_for(files: Path, tmp_path: Path) -> None:
