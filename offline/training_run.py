@@ -241,6 +241,7 @@ def read_since_training(
         frozen,
         History(Lake(settings.lake_dir), frozen),
         lambda span: choose_test_cutoffs(trained_to, span.known_until_day, horizon_days(frozen)),
+        known_at_least_ms=int(bundle.manifest.data_window["known_until_ms"]),  # its own days are as complete as then
         purposes={"test": "to test on"},
     )
     return bundle, testing

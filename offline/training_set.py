@@ -154,6 +154,7 @@ def build_training_set(
     cutoffs: Callable[[Span], Cutoffs],
     *,
     known_until_ms: int | None = None,
+    known_at_least_ms: int = 0,
     n_event_rows: int = N_EVENT_ROWS,
     seed: int = 0,
     purposes: Mapping[Fold, str] = PURPOSES,
@@ -169,6 +170,8 @@ def build_training_set(
         Splits what the first reading found.
     known_until_ms
         Everything known before is in the history; None takes the last known time in it.
+    known_at_least_ms
+        With None: everything known before this is in it in any case, however early its last event.
     n_event_rows
         About how many event rows to sample.
     purposes
@@ -189,6 +192,7 @@ def build_training_set(
         reading,
         cutoffs,
         known_until_ms=known_until_ms,
+        known_at_least_ms=known_at_least_ms,
         n_event_rows=n_event_rows,
         seed=seed,
         purposes=purposes,
@@ -234,6 +238,7 @@ def assemble(
     cutoffs: Callable[[Span], Cutoffs],
     *,
     known_until_ms: int | None = None,
+    known_at_least_ms: int = 0,
     n_event_rows: int = N_EVENT_ROWS,
     seed: int = 0,
     purposes: Mapping[Fold, str] = PURPOSES,
@@ -241,7 +246,7 @@ def assemble(
 ) -> TrainingSet:
     """A training set of a reading, its rows by moment and customer; parameters as of `build_training_set`."""
     span = reading.span()
-    until_ms = span.last_known_ms if known_until_ms is None else known_until_ms
+    until_ms = max(span.last_known_ms, known_at_least_ms) if known_until_ms is None else known_until_ms
     span = Span(span.first_known_ms, until_ms, span.n_events)
     split = cutoffs(span)
     share = min(1.0, n_event_rows / max(1, span.n_events))

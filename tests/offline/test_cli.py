@@ -165,3 +165,16 @@ def test_train_and_evaluate_speak_json(
     assert "held-out.html" in own.stdout
     assert "v0002" in own.stdout
     assert "| model, tick rows |" in own.stdout
+
+
+def test_what_training_held_out_is_evaluated_on_the_same_days(
+    workload: Workload, company: Any, fill: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever says that the log is complete for longer than its last event says it for the evaluation, too."""
+    monkeypatch.setenv("DRIFTLINE_HOME", str(tmp_path))
+    fill(Lake(tmp_path / "lake"), workload, company(workload, n_days=240))
+    runner = CliRunner()
+    made = json.loads(runner.invoke(cli, ["train", "--json", "--no-html", "--until", "2024-08-10"]).stdout)
+    judged = json.loads(runner.invoke(cli, ["evaluate", "--json", "--no-html"]).stdout)
+    assert judged["test"] == made["split"]["test"]
+    assert judged["rows"]["tick"] == made["rows"]["tick"]
