@@ -90,10 +90,12 @@ def _reasons(refused: dict[str, int]) -> str | None:
 
 def _volume(topics: tuple[TopicCounts, ...]) -> str:
     figure, axes = create_figure(len(topics), 1, height=1.5 * len(topics) + 0.6)
+    there = [day for counts in topics for day in counts.by_day] or [0]
+    days = np.arange(min(there), max(there) + 1)
+    dates = days.astype("datetime64[D]")
     for counts, axis in zip(topics, axes[:, 0], strict=True):
-        if counts.by_day:
-            days = np.arange(min(counts.by_day), max(counts.by_day) + 1)
-            axis.plot(days.astype("datetime64[D]"), [counts.by_day.get(int(day), 0) for day in days], linewidth=1)
+        axis.bar(dates, [counts.by_day.get(int(day), 0) for day in days], width=1.0)
+        axis.set_xlim(dates[0] - 1, dates[-1] + 1)
         axis.set_ylim(bottom=0)
         axis.set_title(counts.topic.name, loc="left")
     return svg_of(figure)

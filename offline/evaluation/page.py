@@ -162,10 +162,10 @@ def _slices(page: Page, slices: dict[str, Any]) -> None:
     page.table(
         ["slice", "rows", "left", "ROC-AUC", "score", "base rate", "alert rate", "recall", "precision"],
         [
-            [_unbroken(f"{row['slicing']}: {row['name']}"), row["n"], row["n_positive"],
+            [f"{row['slicing']}: {row['name']}", row["n"], row["n_positive"],
              _cell(row, "roc_auc"), _value(row, "score"), _value(row, "base_rate"), _value(row, "alert_rate"),
              _value(row, "recall"), _value(row, "precision")]
-            for row in slices["slices"]
+            for row in slices["slices"] if row["n"]
         ],
     )  # fmt: skip
 
@@ -175,11 +175,12 @@ def _capped(page: Page, capped: dict[str, Any]) -> None:
     if not capped["columns"]:
         page.text("No value lies beyond the caps that were fitted on the training rows.", "good")
         return
+    page.text(
+        f"Values of {capped['n']:,} rows beyond the caps, which are the 0.1 % and 99.9 % quantiles of the training rows. "
+        "About 0.2 % is to be expected; where there are many, the trees answer as for the largest that they have seen."
+    )
     page.table(
-        ["feature", "rows", "share"],
-        [[row["feature"], row["n"], f"{row['share']:.2%}"] for row in capped["columns"]],
-        f"Values of {capped['n']:,} rows beyond the caps, the 0.1 % and 99.9 % quantiles of the training rows: about "
-        "0.2 % is to be expected.",
+        ["feature", "rows", "share"], [[row["feature"], row["n"], f"{row['share']:.2%}"] for row in capped["columns"]]
     )
 
 
