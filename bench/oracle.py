@@ -102,7 +102,7 @@ def _share(found: dict[str, Any]) -> str:
 @click.command()
 @click.option("--customers", type=click.IntRange(100), default=50_000, show_default=True)
 @click.option("--days", type=click.IntRange(140), default=200, show_default=True)
-@click.option("--events", type=float, default=5.0, show_default=True, help="Of a customer on a day, about.")
+@click.option("--events", type=float, default=20.0, show_default=True, help="Of a customer on a day, about.")
 @click.option("--seed", type=int, default=7, show_default=True)
 @click.option("--observer", is_flag=True, help="The best forecast from the log alone too; slow: for a few thousand.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures there too.")

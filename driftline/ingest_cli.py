@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from driftline.event_bar import event_bar
-from offline.cli import _examples, _print_json, _say, _start, json_option, workload_option
+from offline.cli import _examples, _print_json, _start, json_option, workload_option
+from offline.passing import tell
 from schemas.settings import Settings
 from schemas.workload import Workload
 
@@ -54,7 +55,7 @@ def ingest(
 def _from_topics(settings: Settings, workload: Workload, as_json: bool) -> None:
     from offline import ingest as ingesting  # late: it loads the Kafka client
 
-    done = ingesting.ingest(settings, workload, _say)
+    done = ingesting.ingest(settings, workload, tell)
     refused = {reason: n for reason, n in sorted(done.refused.items()) if n}
     if as_json:
         _print_json({"n_events": done.n_events, "n_slices": done.n_slices, "refused": refused})
@@ -79,9 +80,9 @@ def _from_files(
     finally:
         refused.save()
         if len(refused):
-            _say(f"refused rows: {refused.path}")
+            tell(f"refused rows: {refused.path}")
     for source in found.sources:
-        _say(str(source))
+        tell(str(source))
     lake, n_events = Lake(settings.lake_dir), sum(map(len, found.batches.values()))
     with event_bar("writing the lake", n_events) as report:
         done = write_lake(workload, found.batches, lake, settings.partitions, replace_files=replace, report=report)

@@ -112,8 +112,10 @@ def run(
 @contextmanager
 def _telling() -> Iterator[Callable[[str, str], None]]:
     """Shows what a stage does: in place on a terminal, else a line each; on stderr."""
+    from offline.passing import Passing
+
     if not sys.stderr.isatty():
-        yield lambda stage, line: click.echo(f"{stage}: {line}", err=True)
+        yield lambda stage, line: None if isinstance(line, Passing) else click.echo(f"{stage}: {line}", err=True)
         return
     from rich.console import Console
 

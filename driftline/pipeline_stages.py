@@ -129,7 +129,7 @@ def profile(job: Job, results: Results, say: Say) -> Result:
 
     lake, until_ms = Lake(job.settings.lake_dir), until_ms_of(job.options)
     made = profile_history(
-        job.workload, BatchHistory(lake, job.workload, until_ms), lake=lake, known_until_ms=until_ms, say=say
+        job.workload, BatchHistory(lake, job.workload, until_ms, say=say), lake=lake, known_until_ms=until_ms, say=say
     )
     say("drawing")
     page = page_of(made).save(_page(job, "profile"))
@@ -202,8 +202,7 @@ def report(job: Job, results: Results, say: Say) -> Result:
     """How the newest week differs from the days that the version was made on."""
     from offline.report import write_report
 
-    say("rendering")
-    path = str(write_report(job.settings, job.workload, _version(results)))
+    path = str(write_report(job.settings, job.workload, _version(results), say=say))
     return Result(key_of(path), "how the newest week differs from the training weeks", html=(path,))
 
 

@@ -12,7 +12,8 @@ import click
 
 from driftline.event_bar import event_bar
 from driftline.ingest_cli import data_option
-from offline.cli import _examples, _print_json, _say, _start, json_option, workload_option
+from offline.cli import _examples, _print_json, _start, json_option, workload_option
+from offline.passing import tell
 from schemas.settings import Settings
 from schemas.workload import EventTopic, Workload
 
@@ -96,7 +97,7 @@ def _found(
 
     read = read_batches(workload, data, os.environ)
     for source in read.sources:
-        _say(str(source))
+        tell(str(source))
     sources = [source.as_json() for source in read.sources]
     with event_bar("validating", sum(map(len, read.batches.values()))) as report:
         found = validate_events(workload, _told(_tables(workload, read.batches), report), limits)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from offline.evaluation_options import cost_options, evaluation_options, names_of, said_costs
+from offline.passing import tell
 from schemas.settings import Settings
 from schemas.workload import Workload, load_workload
 
@@ -46,10 +47,6 @@ def _examples(*lines: str) -> str:
 def _start(name: str | None) -> tuple[Settings, Workload]:
     settings = Settings.from_env()
     return settings, load_workload(name or settings.workload)
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
 
 
 def _wall_ms() -> int:
@@ -130,7 +127,7 @@ def train(
     settings, workload = _start(name)
     if like is not None:
         _check_like_alone()
-        found = train_like(settings, workload, like, _wall_ms(), _say)
+        found = train_like(settings, workload, like, _wall_ms(), tell)
         _print_evaluation(found, as_json)
         _print_likeness(found["like"], as_json)
     said = said_costs(costs)
@@ -149,12 +146,12 @@ def train(
 
     def draw(bundle: Bundle, training: TrainingSet) -> None:
         page = page_path(settings, workload, bundle.manifest.version, "held-out")
-        full = evaluate_held_out(settings, bundle, training, Asked(costs=said, html=page), _say)
+        full = evaluate_held_out(settings, bundle, training, Asked(costs=said, html=page), tell)
         pages.update({place: full[place] for place in ("html", "json")})
 
     seen = _unseen if no_html else draw
     with _engine(engine, scheduler) as cluster:
-        found = train_recorded(settings, workload, options, _wall_ms(), _say, seen=seen, cluster=cluster)
+        found = train_recorded(settings, workload, options, _wall_ms(), tell, seen=seen, cluster=cluster)
     _print_evaluation(found | pages, as_json)
 
 
@@ -233,11 +230,11 @@ def evaluate(
     version = Registry.of(settings, workload.name).resolve(version)
     page = None if no_html else html or page_path(settings, workload, version)
     asked = Asked(said, names_of(protected), names_of(sliced_by), show_ids, page)
-    found = evaluate_recorded(settings, workload, version, asked, _say)
+    found = evaluate_recorded(settings, workload, version, asked, tell)
     if oracle is not None:
         from offline.oracle_run import version_beside_oracle
 
-        found["oracle"] = version_beside_oracle(settings, workload, version, oracle, _say)
+        found["oracle"] = version_beside_oracle(settings, workload, version, oracle, tell)
     _print_evaluation(found, as_json)
 
 
@@ -333,7 +330,7 @@ def retrain_worker(
         except BrokerError as error:
             if once:
                 raise
-            _say(f"{error}; trying again")
+            tell(f"{error}; trying again")
         if once:
             return
         time.sleep(poll)
@@ -350,9 +347,8 @@ def report(version: str, name: str | None, until: str | None) -> None:
     from schemas.durations import DAY_MS
 
     settings, workload = _start(name)
-    _say("rendering")
     until_ms = None if until is None else day_of(until) * DAY_MS
-    click.echo(str(write_report(settings, workload, version, until_ms)))
+    click.echo(str(write_report(settings, workload, version, until_ms, say=tell)))
 
 
 @click.command(
@@ -430,9 +426,9 @@ def build(name: str | None, from_lake: bool, folder: str | None, upto: str | Non
     day = None if upto is None else day_of(upto)
     if from_lake:
         lake_dir = settings.lake_dir if folder is None else Path(folder)
-        built = build_from_lake(settings, workload, lake_dir, day, force=force, say=_say)
+        built = build_from_lake(settings, workload, lake_dir, day, force=force, say=tell)
     else:
-        built = build_state(settings, workload, day, force=force, say=_say)
+        built = build_state(settings, workload, day, force=force, say=tell)
     if as_json:
         _print_json(built.as_json())
     else:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from offline.cli import _examples, _print_json, _say, _start, json_option, workload_option
+from offline.cli import _examples, _print_json, _start, json_option, workload_option
+from offline.passing import tell
 
 
 @click.command(epilog=_examples("driftline compare v0002 v0001", "driftline compare challenger champion --json"))
@@ -28,7 +29,7 @@ def compare(first: str, second: str, name: str | None, as_json: bool) -> None:
         one, other = Contestant.of(settings, workload, first), Contestant.of(settings, workload, second)
         if one.bundle is None:
             raise OfflineError("FIRST must be a version; write the rule as SECOND")
-        found = compare_versions(held_out(settings, one, other, _say), one.version, other.version)
+        found = compare_versions(held_out(settings, one, other, tell), one.version, other.version)
         run.inputs |= {"first": one.version, "second": other.version, "test": found.days}
         run.results["is_better"] = found.verdict.is_better
     if as_json:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from offline.cli import _examples, _print_json, _say, _start, json_option, workload_option
+from offline.cli import _examples, _print_json, _start, json_option, workload_option
+from offline.passing import tell
 
 
 @click.command(epilog=_examples("driftline export champion --onnx churn.onnx"))
@@ -41,7 +42,7 @@ def export(version: str, name: str | None, file: Path, report: Path | None, as_j
     settings, workload = _start(name)
     target = report or file.with_name("onnx_parity.json")
     with recorded(settings, "export", {"version": version, "onnx": str(file)}) as run:
-        _say("comparing with the model on every split, missing and unseen values")
+        tell("comparing with the model on every split, missing and unseen values")
         parity = export_onnx(settings, workload, version, file, target)
         run.inputs |= {"version": parity.version, "bundle_id": parity.bundle_id}
         run.add_output(file)

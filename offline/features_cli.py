@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from offline.passing import tell
 from schemas.settings import Settings
 from schemas.workload import Workload, load_workload
 
@@ -53,7 +54,7 @@ def suggest(name: str | None, until: str | None, target: Path | None, seed: int,
     if target is not None and target.exists():
         raise OfflineError(f"{target} is there already; --write makes a new file")
     workload, options = _start(name, until)
-    found = find(workload, **options, n_threads=threads, seed=seed, say=_say)
+    found = find(workload, **options, n_threads=threads, seed=seed, say=tell)
     entries = [entry_text(feature) for feature in found.kept]
     if target is not None and entries:
         write_atomic(target, text_with(workload.text, entries).encode())
@@ -77,7 +78,7 @@ def select(name: str | None, until: str | None, seed: int, threads: int, as_json
     from offline.features.select import select as find
 
     workload, options = _start(name, until)
-    found = find(workload, **options, n_threads=threads, seed=seed, say=_say)
+    found = find(workload, **options, n_threads=threads, seed=seed, say=tell)
     if as_json:
         _print_json(found.as_json())
     else:
@@ -125,12 +126,9 @@ def _start(name: str | None, until: str | None) -> tuple[Workload, dict[str, Any
     settings = Settings.from_env()
     workload = load_workload(name or settings.workload)
     until_ms = None if until is None else day_of(until) * DAY_MS
-    return workload, {"history": BatchHistory(Lake(settings.lake_dir), workload, until_ms), "known_until_ms": until_ms}
+    history = BatchHistory(Lake(settings.lake_dir), workload, until_ms, say=tell)
+    return workload, {"history": history, "known_until_ms": until_ms}
 
 
 def _print_json(content: dict[str, Any]) -> None:
     click.echo(json.dumps(content, indent=1, sort_keys=True, allow_nan=False))
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)

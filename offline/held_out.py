@@ -5,7 +5,6 @@ Versions of different workload files are compared where both have a row and pred
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from offline.errors import OfflineError
 from offline.evaluate import Judged
 from offline.history import History
 from offline.metrics import Floats
+from offline.passing import Say
 from offline.registry import Registry
 from offline.retraining import horizon_days
 from offline.training_set import Span, TrainingSet, build_training_set
@@ -26,7 +26,6 @@ from schemas.workload import Workload
 from schemas.workload_parse import parse_workload
 from stream_app.model import RULE_VERSION, BoosterModel, Model, RuleModel
 
-Say = Callable[[str], None]
 Int64s = NDArray[np.int64]
 
 

@@ -5,11 +5,13 @@ How it is read stands in `stretches`: some days at once, so that memory holds a 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
 
 from offline.customer_shares import EVERYONE, Share
+from offline.passing import Say, silent, watched
 from offline.stretches import Offsets, Refused, StretchReader
 from schemas.durations import DAY_MS
 from schemas.events import EventBatch
@@ -77,6 +79,11 @@ def read_stretches(
     return StretchReader(lake, workload, until_known_ms, refused, share, upto=upto).stretches()
 
 
+def n_events_in(lake: Lake, workload: Workload) -> int:
+    """Events of the workload's topics that lie in the lake, by its commits."""
+    return sum(one.n_rows for topic in workload.topics for one in lake.slices(topic.name))
+
+
 class History:
     """The history of a lake, read once and gone through twice: for labels, then for features.
 
@@ -89,6 +96,8 @@ class History:
         The lake as it was when these were the last offsets in it; None takes all of it.
     share
         Of the customers.
+    say
+        Told how far a reading is.
     """
 
     def __init__(
@@ -98,15 +107,16 @@ class History:
         until_known_ms: int | None = None,
         upto: Offsets | None = None,
         share: Share = EVERYONE,
+        say: Say = silent,
     ) -> None:
         self._lake, self._workload, self._until_ms = lake, workload, until_known_ms
-        self._upto, self._share = upto, share
+        self._upto, self._share, self._say = upto, share, say
         self._remembered: list[Stretch] | None = None
 
     def __call__(self) -> Iterator[Stretch]:
         """Read the lake; what fits is remembered."""
         remembered, n_events = list[Stretch](), 0
-        for stretch in read_stretches(self._lake, self._workload, self._until_ms, share=self._share, upto=self._upto):
+        for stretch in self._read("reading the lake"):
             n_events += len(stretch.columns)
             if n_events <= MAX_REMEMBERED:
                 remembered.append(stretch)
@@ -116,9 +126,12 @@ class History:
     def again(self) -> Iterator[Stretch]:
         """The stretches once more."""
         if self._remembered is not None:
-            yield from self._remembered
-        else:
-            yield from read_stretches(self._lake, self._workload, self._until_ms, share=self._share, upto=self._upto)
+            return watched(self._remembered, "replaying", sum(map(len, self._remembered)), self._say)
+        return self._read("replaying")
+
+    def _read(self, what: str) -> Iterator[Stretch]:
+        read = read_stretches(self._lake, self._workload, self._until_ms, share=self._share, upto=self._upto)
+        return watched(read, what, n_events_in(self._lake, self._workload), self._say)
 
 
 class BatchHistory:
@@ -129,16 +142,30 @@ class BatchHistory:
     """
 
     def __init__(
-        self, lake: Lake, workload: Workload, until_known_ms: int | None = None, upto: Offsets | None = None
+        self,
+        lake: Lake,
+        workload: Workload,
+        until_known_ms: int | None = None,
+        upto: Offsets | None = None,
+        say: Say = silent,
     ) -> None:
         self._lake, self._workload, self._until_ms, self._upto = lake, workload, until_known_ms, upto
+        self._say = say
         self._remembered: list[Columns] | None = None
 
     def __call__(self) -> Iterator[EventBatch]:
         """Read the lake; what fits is remembered."""
         remembered, n_events = list[Columns](), 0
-        for batch, columns in read_known(self._lake, self._workload, self._until_ms, upto=self._upto):
+        kept: deque[Columns] = deque()
+
+        def batches() -> Iterator[EventBatch]:
+            for batch, columns in read_known(self._lake, self._workload, self._until_ms, upto=self._upto):
+                kept.append(columns)
+                yield batch
+
+        for batch in watched(batches(), "reading the lake", n_events_in(self._lake, self._workload), self._say):
             n_events += len(batch)
+            columns = kept.popleft()
             if n_events <= MAX_REMEMBERED:
                 remembered.append(columns)
             yield batch

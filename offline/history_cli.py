@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from offline.cli import _examples, _print_json, _say, _start, json_option, workload_option
+from offline.cli import _examples, _print_json, _start, json_option, workload_option
+from offline.passing import tell
 
 
 @click.command(epilog=_examples("driftline history", "driftline history --json --no-broker"))
@@ -25,7 +26,7 @@ def history(name: str | None, broker: bool, as_json: bool) -> None:
         _print_json({"workload": workload.name, "versions": versions, "releases_from_topic": is_from_topic})
         return
     if broker and not is_from_topic:
-        _say("no broker, or no topic of releases: only what this installation has released itself")
+        tell("no broker, or no topic of releases: only what this installation has released itself")
     for story in stories:
         click.echo("\n".join(story.lines()))
     if not stories:

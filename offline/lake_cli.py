@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from offline.cli import _examples, _print_json, _say, json_option
+from offline.cli import _examples, _print_json, json_option
+from offline.passing import tell
 from schemas.settings import Settings
 
 
@@ -43,7 +44,7 @@ def compact(max_events: int, at_least: int, as_json: bool) -> None:
         found.topics(),
         max_events=max_events,
         at_least=at_least,
-        report=lambda one: _say(f"{one.topic}: slice {one.name}, {one.n_rows:,} events in {len(one.files):,} files"),
+        report=lambda one: tell(f"{one.topic}: slice {one.name}, {one.n_rows:,} events in {len(one.files):,} files"),
     )
     if as_json:
         _print_json(asdict(done))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from offline.cli import _examples, _print_json, _say, _start, json_option, workload_option
+from offline.cli import _examples, _print_json, _start, json_option, workload_option
+from offline.passing import tell
 
 
 @click.group()
@@ -51,7 +52,7 @@ def push(version: str, name: str | None, uri: str, artifacts: Path | None, as_js
         registry = Registry.of(settings, workload.name)
         bundle = registry.load(version)
         aliases = tuple(alias for alias in ALIASES if registry.alias(alias) == bundle.manifest.version)
-        _say("talking to MLflow")
+        tell("talking to MLflow")
         pushed = push_bundle(bundle, uri, folder, aliases)
         run.inputs |= {"version": pushed.version, "bundle_id": bundle.manifest.bundle_id}
         run.results |= {"model": pushed.model, "model_version": pushed.model_version}

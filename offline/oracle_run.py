@@ -11,9 +11,9 @@ from offline.cutoffs import choose_test_cutoffs, date_text, day_of
 from offline.errors import OfflineError
 from offline.history import History
 from offline.oracle import beside_oracle, load_oracle
+from offline.passing import Say
 from offline.registry import Registry
 from offline.retraining import horizon_days
-from offline.training_run import Say
 from offline.training_set import read_outcomes
 from schemas.durations import DAY_MS
 from schemas.lake import Lake
@@ -43,7 +43,7 @@ def version_beside_oracle(
     oracle = load_oracle(path)
     bundle = Registry.of(settings, workload.name).load(version)
     frozen = parse_workload(bundle.files["workload.toml"].decode(), bundle.path / "workload.toml")
-    history, plan = History(Lake(settings.lake_dir), frozen), Plan.from_workload(frozen)
+    history, plan = History(Lake(settings.lake_dir), frozen, say=say), Plan.from_workload(frozen)
     say("reading the history for the oracle's days")
     outcomes, span = read_outcomes(frozen, history())
     trained_to = day_of(bundle.manifest.data_window["train"][-1])

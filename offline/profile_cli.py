@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from offline.passing import tell
 from schemas.settings import Settings
 from schemas.workload import load_workload
 
@@ -40,15 +41,16 @@ def profile(name: str | None, until: str | None, cutoffs: str | None, path: Path
     days = tuple(day_of(part) for part in cutoffs.split(",") if part.strip()) if cutoffs else ()
     lake = Lake(settings.lake_dir)
     made = profile_history(
-        workload, BatchHistory(lake, workload, until_ms), lake=lake, known_until_ms=until_ms, days=days, say=_say
+        workload,
+        BatchHistory(lake, workload, until_ms, say=tell),
+        lake=lake,
+        known_until_ms=until_ms,
+        days=days,
+        say=tell,
     )
-    _say("drawing")
+    tell("drawing")
     written = page_of(made).save(path or settings.reports_dir / f"profile-{workload.name}.html")
     if as_json:
         click.echo(json.dumps(made.as_json() | {"html": str(written)}, indent=1, sort_keys=True, allow_nan=False))
         return
     click.echo("\n".join([*profile_lines(made), "", str(written)]))
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)

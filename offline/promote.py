@@ -20,6 +20,7 @@ from offline.gates import (
 )
 from offline.held_out import Contestant, held_out
 from offline.history import BatchHistory
+from offline.passing import Say
 from offline.registry import Registry
 from schemas.lake import Lake
 from schemas.settings import Settings
@@ -28,7 +29,6 @@ from stream_app.model import RULE_VERSION, BoosterModel
 
 BUDGET_US = 10.0
 DATA_GATES = ("better", "calibrated", "slices", "features", "latency")
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

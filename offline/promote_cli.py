@@ -6,7 +6,8 @@ import time
 
 import click
 
-from offline.cli import _examples, _print_json, _say, _start, json_option, workload_option
+from offline.cli import _examples, _print_json, _start, json_option, workload_option
+from offline.passing import tell
 
 
 @click.command(epilog=_examples("driftline promote challenger --dry-run", "driftline promote v0002 --budget-us 5"))
@@ -49,7 +50,7 @@ def promote(
     day = None if activate is None else day_of(activate)
     options = {"version": version, "budget_us": budget_us, "dry_run": dry_run, "force": force}
     with recorded(settings, "promote", options) as run:
-        found = judge_version(settings, workload, version, time.perf_counter, budget_us=budget_us, say=_say)
+        found = judge_version(settings, workload, version, time.perf_counter, budget_us=budget_us, say=tell)
         run.inputs |= {"version": found.version, "bundle_id": found.bundle_id, "champion": found.champion}
         run.results["failed"] = found.failed
         is_let_through = force or not found.failed

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from offline.cutoffs import day_of
 from offline.errors import OfflineError
-from offline.history import read_history
+from offline.history import History
+from offline.passing import Say, silent
 from offline.registry import Registry
 from offline.training_set import REFERENCE_DAYS, read_outcomes
 from schemas.durations import DAY_MS
@@ -34,7 +35,12 @@ TIMEOUT_S = 300
 
 
 def write_report(
-    settings: Settings, workload: Workload, version: str, known_until_ms: int | None = None, path: Path | None = None
+    settings: Settings,
+    workload: Workload,
+    version: str,
+    known_until_ms: int | None = None,
+    path: Path | None = None,
+    say: Say = silent,
 ) -> Path:
     """Render the report of a version; returns where it is.
 
@@ -53,13 +59,15 @@ def write_report(
     registry = Registry.of(settings, workload.name)
     bundle = registry.load(version)
     lake, plan = Lake(settings.lake_dir), Plan.from_workload(workload)
+    history = History(lake, workload, known_until_ms, say=say)
     if known_until_ms is None:
-        known_until_ms = read_outcomes(workload, read_history(lake, workload))[1].last_known_ms
+        known_until_ms = read_outcomes(workload, history())[1].last_known_ms
     last = known_until_ms // DAY_MS
     current = range(last - CURRENT_DAYS + 1, last + 1)
     trained_to = day_of(bundle.manifest.data_window["train"][-1])
     reference = range(trained_to - REFERENCE_DAYS + 1, trained_to + 1)
-    rows = tick_rows(plan, read_history(lake, workload, known_until_ms), sorted({*reference, *current}))
+    rows = tick_rows(plan, history.again(), sorted({*reference, *current}))
+    say("rendering")
     model = BoosterModel(bundle.manifest.version, bundle.files, plan)
     target = path or settings.reports_dir / f"{workload.name}-{bundle.manifest.version}.html"
     with tempfile.TemporaryDirectory() as scratch:

@@ -11,6 +11,7 @@ from typing import Any
 
 from offline.cutoffs import date_text
 from offline.ingest import ingest
+from offline.passing import Say
 from offline.registry import Registry
 from offline.release import NO_CLOCK_DAY, clock_days, past_releases, release
 from offline.report import write_report
@@ -28,7 +29,6 @@ from schemas.workload import Workload
 from stream_app.signals import Ledger, moved
 
 Record = Mapping[str, Any]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

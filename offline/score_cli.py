@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from offline.passing import tell
 from schemas.settings import Settings
 from schemas.workload import load_workload
 
@@ -66,7 +67,7 @@ def score(
     """
     from offline.cutoffs import day_of
     from offline.runs import recorded
-    from offline.scoring.run import ScoringJob, ScoringOptions
+    from offline.scoring.run import ScoringOptions
     from offline.scoring.run import score as run
     from offline.scoring.score_table import TABLE
 
@@ -91,18 +92,14 @@ def score(
 
             with create_cluster(scheduler) as cluster:
                 tables_of = partial(scored_tables, cluster, settings.partitions)
-                done = run(settings, workload, version, options, _say, tables_of)
+                done = run(settings, workload, version, options, tell, tables_of)
         else:
-            done = run(settings, workload, version, options, _say, ScoringJob.tables)
+            done = run(settings, workload, version, options, tell)
         record.inputs |= {"version": done.shared.version, "bundle_id": done.bundle_id}
         record.results |= {"n_customers": done.n_customers, "n_high": done.n_high}
         if done.path is not None:
             record.add_output(done.path)
     click.echo(json.dumps(done.as_json(), indent=1, sort_keys=True) if as_json else "\n".join(_lines(done)))
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
 
 
 def _database(url: str | None, variable: str | None) -> Database | None:

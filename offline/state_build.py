@@ -8,7 +8,7 @@ was published when it happened, or is history.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ from offline.cutoffs import date_text
 from offline.errors import StateBuildError
 from offline.lake_before import load_lake_before, save_lake_before
 from offline.partition_log import lake_spans, topic_spans
+from offline.passing import Say
 from offline.released_models import ReleasedModels
 from offline.state_feed import Feed, clock_days, drop_outputs, forget_offsets, run, run_history
 from offline.state_topic import bounds_of, read_state, write_checkpoint
@@ -40,7 +41,6 @@ from stream_app.scoring import Scorer
 from stream_app.spans import RecordSpan
 
 NEVER_MS = 1 << 62
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

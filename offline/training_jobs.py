@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from offline.evaluation.run import Asked, evaluate_in_full
 from offline.packaging import last_offsets
+from offline.passing import Say
 from offline.registry import Registry
 from offline.repetition import differences, options_of
 from offline.runs import recorded
-from offline.training_run import Say, Seen, TrainingOptions, train_version
+from offline.training_run import Seen, TrainingOptions, train_version
 from schemas.bundle import Bundle
 from schemas.lake import Lake
 from schemas.settings import Settings

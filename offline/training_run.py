@@ -22,6 +22,7 @@ from offline.evaluate import evaluate
 from offline.history import History
 from offline.models import BoostedTrees, Logistic
 from offline.packaging import data_window, package, scores_of
+from offline.passing import Say
 from offline.registry import Registry
 from offline.repetition import check_same_window
 from offline.retraining import horizon_days
@@ -52,7 +53,6 @@ from stream_app.model import BoosterModel
 if TYPE_CHECKING:
     from offline.dask_engine import Cluster
 
-Say = Callable[[str], None]
 Seen = Callable[[Bundle, TrainingSet], None]
 
 
@@ -173,7 +173,7 @@ def read_training_set(
     say("reading the history")
     return assemble(
         workload,
-        reading or LocalReading(workload, History(lake, workload, until_ms, upto)),
+        reading or LocalReading(workload, History(lake, workload, until_ms, upto, say=say)),
         split,
         known_until_ms=until_ms,
         n_event_rows=options.n_event_rows,
@@ -239,7 +239,7 @@ def read_since_training(
     say(f"reading the history for {bundle.manifest.version}")
     testing = build_training_set(
         frozen,
-        History(Lake(settings.lake_dir), frozen),
+        History(Lake(settings.lake_dir), frozen, say=say),
         lambda span: choose_test_cutoffs(trained_to, span.known_until_day, horizon_days(frozen)),
         known_at_least_ms=int(bundle.manifest.data_window["known_until_ms"]),  # its own days are as complete as then
         purposes={"test": "to test on"},

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from offline.cli import _days, _examples, _print_json, _say, _start, json_option, threads_option, workload_option
+from offline.cli import _days, _examples, _print_json, _start, json_option, threads_option, workload_option
+from offline.passing import tell
 
 if TYPE_CHECKING:
     from offline.tuning.tuning_run import TuningOptions
@@ -109,14 +110,14 @@ def _run(name: str | None, options: TuningOptions, as_html: bool, as_json: bool)
 
     settings, workload = _start(name)
     with recorded(settings, "tune", asdict(options) | {"seed": options.data.seed}) as record:
-        study = prepare(settings, workload, options, _say)
+        study = prepare(settings, workload, options, tell)
         record.inputs |= study.inputs
         with reporting(study.criterion, study.n_trials, options.budget.seconds, time.monotonic) as watch:
-            done = study.run(time.monotonic, watch, _say)
+            done = study.run(time.monotonic, watch, tell)
         record.results |= {"n_trials": len(done.result.trials), "is_worth_it": done.result.gain.is_worth_it}
         record.add_output(done.study.result_path)
     if done.was_interrupted:
-        _say(f"interrupted after {len(done.result.trials)} trials; the same command goes on")
+        tell(f"interrupted after {len(done.result.trials)} trials; the same command goes on")
     if as_html:
         tuning_page(done.result, workload.name).save(done.study.page_path)
     if as_json:

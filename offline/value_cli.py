@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from offline.cli import _days, _examples, _print_json, _say, _start, json_option, threads_option, workload_option
+from offline.cli import _days, _examples, _print_json, _start, json_option, threads_option, workload_option
+from offline.passing import tell
 
 
 @click.command(epilog=_examples("driftline value", "driftline value --of payment --field amount --json"))
@@ -53,7 +54,7 @@ def value(
         n_threads=threads,
         seed=seed,
     )
-    found = judge_value(settings, workload, target, options, _say)
+    found = judge_value(settings, workload, target, options, tell)
     if as_json:
         _print_json(found)
     else:

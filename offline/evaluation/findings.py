@@ -5,7 +5,7 @@ The short evaluation of `offline.evaluate` is beside it, not in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,10 +25,10 @@ from offline.evaluation.scored import Scored
 from offline.evaluation.slices import slice_table
 from offline.evaluation.slicing import Slicing
 from offline.metrics import Ranking, row_log_loss
+from offline.passing import Say
 from offline.training_set import ROW_KINDS
 
 RANKED: Final = ("roc_auc", "pr_auc", "ks", "lift_10")
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)

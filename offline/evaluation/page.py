@@ -176,7 +176,7 @@ def _capped(page: Page, capped: dict[str, Any]) -> None:
         page.text("No value lies beyond the caps that were fitted on the training rows.", "good")
         return
     page.text(
-        f"Values of {capped['n']:,} rows beyond the caps, which are the 0.1 % and 99.9 % quantiles of the training rows. "
+        f"Values of {capped['n']:,} rows beyond the caps, the 0.1 % and 99.9 % quantiles of the training rows. "
         "About 0.2 % is to be expected; where there are many, the trees answer as for the largest that they have seen."
     )
     page.table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from offline.evaluation.slicing import slicings
 from offline.history import read_history
 from offline.ladder.segments import find_segments
 from offline.packaging import dump
+from offline.passing import Say
 from offline.training_run import judge, read_since_training
 from offline.training_set import TrainingSet
 from offline.transforms import Transform
@@ -29,7 +30,6 @@ from schemas.settings import Settings
 from schemas.workload import Workload
 from stream_app.model import BoosterModel
 
-Say = Callable[[str], None]
 SEED = 0  # of the search for segments
 
 

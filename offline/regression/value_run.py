@@ -16,10 +16,11 @@ from offline.errors import LabelError
 from offline.evaluate import as_json
 from offline.history import BatchHistory
 from offline.metrics import Floats
+from offline.passing import Say
 from offline.regression.target import ValuedHistory, Values, ValueTarget
 from offline.regression.value_metrics import mae, r2, rmse
 from offline.regression.value_trees import LOSSES, Loss, ValueTrees
-from offline.training_run import Say, TrainingOptions, read_training_set
+from offline.training_run import TrainingOptions, read_training_set
 from offline.training_set import PURPOSES, Bools, Fold, LocalReading, TrainingSet
 from schemas.durations import DAY_MS
 from schemas.lake import Lake
@@ -64,7 +65,7 @@ def read_values(
     """
     lake, values = Lake(settings.lake_dir), Values(workload, target)
     until_ms = None if options.until_day is None else options.until_day * DAY_MS
-    history = ValuedHistory(BatchHistory(lake, workload, until_ms), values)
+    history = ValuedHistory(BatchHistory(lake, workload, until_ms, say=say), values)
     ticks = replace(options, n_event_rows=0)
     training = read_training_set(lake, workload, ticks, say, reading=LocalReading(workload, history), purposes={})
     rows = training.rows

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from offline.cutoffs import date_text
-from offline.history import read_stretches
+from offline.history import n_events_in, read_stretches
+from offline.passing import Say, silent, watched
 from offline.registry import Registry
 from offline.scoring.database import Database
 from offline.scoring.errors import ScoringError
@@ -29,7 +30,6 @@ from stream_app.model import BoosterModel
 from stream_app.plan import Plan
 from stream_app.recording import Stretch, state_before
 
-Say = Callable[[str], None]
 Tables = Iterator[pa.Table]
 
 
@@ -81,12 +81,18 @@ class ScoringJob:
         """A table of no scores."""
         return score_schema(self.shared).empty_table()
 
+    def stretches(self, say: Say = silent) -> Iterator[Stretch]:
+        """The events that the scores may know."""
+        lake, workload = Lake(self.lake_dir), self.workload
+        read = read_stretches(lake, workload, self.shared.as_of_ms)
+        return watched(read, "reading the lake", n_events_in(lake, workload), say)
+
     def tables(self, stretches: Iterable[Stretch] | None = None) -> Tables:
         """Scores as tables; of the events of ``stretches``, or of the whole lake."""
         workload = self.workload
         plan = Plan.from_workload(workload)
         if stretches is None:
-            stretches = read_stretches(Lake(self.lake_dir), workload, self.shared.as_of_ms)
+            stretches = self.stretches()
         model = BoosterModel(self.shared.version, self.files, plan)
         state = state_before(plan, stretches, self.shared.as_of_day)
         for scores in score_state(state, model, self.shared):
@@ -130,14 +136,14 @@ def score(
     version: str,
     options: ScoringOptions,
     say: Say = lambda _: None,
-    tables_of: Callable[[ScoringJob], Tables] = ScoringJob.tables,
+    tables_of: Callable[[ScoringJob], Tables] | None = None,
 ) -> ScoringDone:
     """Score with the version's own frozen workload, and write the scores where the options say.
 
     Parameters
     ----------
     tables_of
-        Runs a job: here, or on a cluster.
+        Runs a job on a cluster; None runs it here.
 
     Raises
     ------
@@ -150,7 +156,7 @@ def score(
     say(f"reading what was known before {date_text(options.as_of_day)}")
     with ExitStack() as stack:
         sinks = _open_sinks(stack, settings, workload, options, done)
-        for table in tables_of(job):
+        for table in job.tables(job.stretches(say)) if tables_of is None else tables_of(job):
             if not done.n_customers:
                 say("scoring")
             done.n_customers += len(table)

@@ -10,7 +10,8 @@ from typing import Any
 from offline.errors import OfflineError
 from offline.folds import time_folds
 from offline.packaging import data_window
-from offline.training_run import Say, TrainingOptions, read_training_set
+from offline.passing import Say
+from offline.training_run import TrainingOptions, read_training_set
 from offline.training_set import TrainingSet
 from offline.tuning.bayes import BayesSearch, importance
 from offline.tuning.criterion import CRITERIA, Criterion
