@@ -86,14 +86,14 @@ def run(
     from driftline.pipeline_record import Record
     from driftline.pipeline_run import run_pipeline
     from driftline.pipeline_stages import Job
-    from offline.cli import _days
     from offline.cutoffs import day_of
+    from offline.data_options import days_of
     from offline.training_run import TrainingOptions
 
     found, settings = load_workload(workload), Settings.from_env()
     settings = settings if home is None else replace(settings, home=home)
     until_day = None if until is None else day_of(until)
-    options = TrainingOptions(_days(cutoffs), _days(test_cutoffs), until_day, n_threads=threads, seed=seed)
+    options = TrainingOptions(days_of(cutoffs), days_of(test_cutoffs), until_day, n_threads=threads, seed=seed)
     created_ms = time.time_ns() // 1_000_000
     job = Job(
         settings, found, data_dir, until_day, options, n_trials, with_ladder, publishes, forces, is_fresh, created_ms

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from offline.data_options import data_options, said_rows
 from offline.evaluation_options import cost_options, evaluation_options, names_of, said_costs
 from offline.passing import tell
 from schemas.settings import Settings
@@ -57,12 +58,6 @@ def _print_json(content: dict[str, Any]) -> None:
     click.echo(json.dumps(content, indent=1, sort_keys=True, allow_nan=False))
 
 
-def _days(text: str | None) -> tuple[int, ...]:
-    from offline.cutoffs import day_of
-
-    return tuple(day_of(part) for part in text.split(",") if part.strip()) if text else ()
-
-
 @click.command(
     epilog=_examples(
         "driftline train",
@@ -74,15 +69,8 @@ def _days(text: str | None) -> tuple[int, ...]:
     )
 )
 @workload_option
-@click.option("--cutoffs", metavar="DAYS", help="Own train cut-offs: dates separated by commas.")
-@click.option("--test-cutoffs", metavar="DAYS", help="Own test cut-offs, a label horizon after the last train cut-off.")
-@click.option("--until", metavar="DAY", help="Use only what was known before this day.")
-@click.option(
-    "--warm-up", type=click.IntRange(0, 1000), default=28, show_default=True, help="Days before the first cut-off."
-)
-@click.option("--event-rows", type=click.IntRange(0), default=30_000, show_default=True, help="Event rows to sample.")
+@data_options
 @click.option("--params", metavar="FILE|latest", help="Parameters of a file, or those `driftline tune` found last.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
 @click.option("--like", metavar="VERSION", help="Make a version again: its data, cut-offs and options.")
 @threads_option
 @click.option(
@@ -95,13 +83,7 @@ def _days(text: str | None) -> tuple[int, ...]:
 @json_option
 def train(
     name: str | None,
-    cutoffs: str | None,
-    test_cutoffs: str | None,
-    until: str | None,
-    warm_up: int,
-    event_rows: int,
     params: str | None,
-    seed: int,
     like: str | None,
     threads: int,
     threshold: str,
@@ -109,7 +91,7 @@ def train(
     engine: str,
     scheduler: str | None,
     as_json: bool,
-    **costs: Any,
+    **flags: Any,
 ) -> None:
     """Train a model on the lake and write the next version.
 
@@ -117,11 +99,9 @@ def train(
     With --like the lake is read up to the offsets that the version was trained on, whatever has come since: the bundle
     id is the same, or the exit code is 1.
     """
-    from offline.cutoffs import day_of
     from offline.evaluation.run import Asked, evaluate_held_out, page_path
     from offline.threshold import parse_rule
     from offline.training_jobs import train_like, train_recorded
-    from offline.training_run import TrainingOptions
     from offline.tuning.params_file import load_params
 
     settings, workload = _start(name)
@@ -130,15 +110,10 @@ def train(
         found = train_like(settings, workload, like, _wall_ms(), tell)
         _print_evaluation(found, as_json)
         _print_likeness(found["like"], as_json)
-    said = said_costs(costs)
-    options = TrainingOptions(
-        train_days=_days(cutoffs),
-        test_days=_days(test_cutoffs),
-        until_day=None if until is None else day_of(until),
-        warm_up_days=warm_up,
-        n_event_rows=event_rows,
+    said = said_costs(flags)
+    options = said_rows(
+        flags,
         n_threads=threads,
-        seed=seed,
         params=None if params is None else load_params(settings, workload, params),
         rule=parse_rule(threshold, said),
     )

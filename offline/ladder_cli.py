@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from offline.data_options import data_options, said_rows
 from schemas.settings import Settings
 from schemas.workload import load_workload
 
@@ -30,14 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--workload", "name", metavar="NAME|PATH", help="Default DRIFTLINE_WORKLOAD.")
 @click.option("--models", metavar="NAMES", help="Steps separated by commas; default all. Prior and rule always belong.")
-@click.option("--cutoffs", metavar="DAYS", help="Own train cut-offs: dates separated by commas.")
-@click.option("--test-cutoffs", metavar="DAYS", help="Own test cut-offs, a label horizon after the last train cut-off.")
-@click.option("--until", metavar="DAY", help="Use only what was known before this day.")
-@click.option(
-    "--warm-up", type=click.IntRange(0, 1000), default=28, show_default=True, help="Days before the first cut-off."
-)
-@click.option("--event-rows", type=click.IntRange(0), default=30_000, show_default=True, help="Event rows to sample.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
+@data_options
 @click.option(
     "--curve/--no-curve", "with_curve", default=True, show_default=True, help="Learning curve of the chosen step."
 )
@@ -46,37 +40,23 @@ if TYPE_CHECKING:
 def ladder(
     name: str | None,
     models: str | None,
-    cutoffs: str | None,
-    test_cutoffs: str | None,
-    until: str | None,
-    warm_up: int,
-    event_rows: int,
-    seed: int,
     with_curve: bool,
     html: Path | None,
     as_json: bool,
+    **flags: Any,
 ) -> None:
     """Climb from a rule to boosted trees on the same rows, and say whether each step is worth it.
 
     Nothing is released. Hyperparameters are chosen on folds in time, the newest matured days judge every step once.
     """
-    from offline.cutoffs import day_of
     from offline.ladder.ladder_page import ladder_page
     from offline.ladder.lines import ladder_lines
     from offline.ladder.run import run_ladder
     from offline.runs import recorded
-    from offline.training_run import TrainingOptions
 
     settings = Settings.from_env()
     workload = load_workload(name or settings.workload)
-    options = TrainingOptions(
-        train_days=_days(cutoffs),
-        test_days=_days(test_cutoffs),
-        until_day=None if until is None else day_of(until),
-        warm_up_days=warm_up,
-        n_event_rows=event_rows,
-        seed=seed,
-    )
+    options = said_rows(flags)
     with recorded(settings, "ladder", asdict(options) | {"models": models}) as record, _progress() as progress:
         found = run_ladder(
             settings,
@@ -100,12 +80,6 @@ def ladder(
 
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
-
-
-def _days(text: str | None) -> tuple[int, ...]:
-    from offline.cutoffs import day_of
-
-    return tuple(day_of(part) for part in text.split(",") if part.strip()) if text else ()
 
 
 @contextmanager

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from offline.cli import _days, _examples, _print_json, _start, json_option, threads_option, workload_option
+from offline.cli import _examples, _print_json, _start, json_option, threads_option, workload_option
+from offline.data_options import data_options, said_rows
 from offline.passing import tell
 
 if TYPE_CHECKING:
@@ -43,20 +44,11 @@ EXIT_INTERRUPTED = 130
 @click.option("--over", metavar="NAMES", help="Search these parameters alone, separated by commas; default all.")
 @click.option("--prune/--no-prune", default=True, show_default=True, help="Give up on a trial worse than the median.")
 @click.option("--resume/--fresh", default=True, show_default=True, help="Go on with the same study, or begin again.")
-@click.option("--cutoffs", metavar="DAYS", help="Own train cut-offs: dates separated by commas.")
-@click.option("--test-cutoffs", metavar="DAYS", help="Own test cut-offs; they take no part.")
-@click.option("--until", metavar="DAY", help="Use only what was known before this day.")
-@click.option(
-    "--warm-up", type=click.IntRange(0, 1000), default=28, show_default=True, help="Days before the first cut-off."
-)
-@click.option("--event-rows", type=click.IntRange(0), default=30_000, show_default=True, help="Event rows to sample.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of every random choice.")
+@data_options
 @threads_option
 @click.option("--html", "as_html", is_flag=True, help="Write a page beside the result.")
 @json_option
-@click.pass_context
 def tune(
-    ctx: click.Context,
     name: str | None,
     method: str,
     trials: int | None,
@@ -66,15 +58,10 @@ def tune(
     over: str | None,
     prune: bool,
     resume: bool,
-    cutoffs: str | None,
-    test_cutoffs: str | None,
-    until: str | None,
-    warm_up: int,
-    event_rows: int,
-    seed: int,
     threads: int,
     as_html: bool,
     as_json: bool,
+    **flags: Any,
 ) -> None:
     """Search the parameters of the model on folds in time; `driftline train --params latest` uses them.
 
@@ -82,23 +69,13 @@ def tune(
     `train`. A study with the same inputs goes on where it stopped, after Ctrl-C or with more trials, and finds what it
     would have found in one go. Exit code 130 after Ctrl-C; what was done is kept and told.
     """
-    from offline.cutoffs import day_of
-    from offline.training_run import TrainingOptions
     from offline.tuning.tuning_run import TuningOptions
 
-    data = TrainingOptions(
-        train_days=_days(cutoffs),
-        test_days=_days(test_cutoffs),
-        until_day=None if until is None else day_of(until),
-        warm_up_days=warm_up,
-        n_event_rows=event_rows,
-        n_threads=threads,
-        seed=seed,
-    )
+    data = said_rows(flags, n_threads=threads)
     names = tuple(part.strip() for part in (over or "").split(",") if part.strip())
     options = TuningOptions(data, method, trials, minutes, folds, metric, names, prune, not resume)
     if _run(name, options, as_html, as_json):
-        ctx.exit(EXIT_INTERRUPTED)
+        click.get_current_context().exit(EXIT_INTERRUPTED)
 
 
 def _run(name: str | None, options: TuningOptions, as_html: bool, as_json: bool) -> bool:

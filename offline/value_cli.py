@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from offline.cli import _days, _examples, _print_json, _start, json_option, threads_option, workload_option
+from offline.cli import _examples, _print_json, _start, json_option, threads_option, workload_option
+from offline.data_options import days_of
 from offline.passing import tell
 
 
@@ -47,8 +48,8 @@ def value(
     settings, workload = _start(name)
     target = target_of(workload, kinds, field)
     options = TrainingOptions(
-        train_days=_days(cutoffs),
-        test_days=_days(test_cutoffs),
+        train_days=days_of(cutoffs),
+        test_days=days_of(test_cutoffs),
         until_day=None if until is None else day_of(until),
         warm_up_days=warm_up,
         n_threads=threads,

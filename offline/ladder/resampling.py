@@ -13,7 +13,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from offline.bootstrap import LEVEL, N_REPLICATES, Interval
+from offline.bootstrap import LEVEL, N_REPLICATES, Interval, Resampled
 from offline.metrics import TINY, Floats
 from offline.training_set import Bools
 
@@ -111,11 +111,9 @@ def resample(
 
 def _weights(customer: NDArray[np.int64], n_replicates: int, seed: int) -> Iterator[Floats]:
     """How often each row's customer is drawn, some replicates at a time (r, n); the draws of `offline.bootstrap`."""
-    rng = np.random.default_rng(seed)
-    n = int(customer.max()) + 1
-    for done in range(0, n_replicates, CHUNK):
-        draws = [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(min(CHUNK, n_replicates - done))]
-        yield np.array(draws)[:, customer].astype(np.float64)
+    drawn = Resampled(customer, n_replicates, seed).drawn
+    for at in range(0, n_replicates, CHUNK):
+        yield drawn[at : at + CHUNK].astype(np.float64)[:, customer]
 
 
 def _f1(y: Floats, alarms: Floats, weights: Floats) -> Floats:
