@@ -21,7 +21,7 @@ from offline.errors import HistoryTooShortError
 from offline.evaluate import evaluate
 from offline.history import History
 from offline.models import BoostedTrees, Logistic
-from offline.packaging import data_window, package, scores_of
+from offline.packaging import data_window, last_offsets, package, scores_of
 from offline.passing import Say
 from offline.registry import Registry
 from offline.repetition import check_same_window
@@ -241,10 +241,22 @@ def read_since_training(
         frozen,
         History(Lake(settings.lake_dir), frozen, say=say),
         lambda span: choose_test_cutoffs(trained_to, span.known_until_day, horizon_days(frozen)),
-        known_at_least_ms=int(bundle.manifest.data_window["known_until_ms"]),  # its own days are as complete as then
+        known_at_least_ms=_known_at_least_ms(bundle, Lake(settings.lake_dir), frozen),
         purposes={"test": "to test on"},
     )
     return bundle, testing
+
+
+def _known_at_least_ms(bundle: Bundle, lake: Lake, workload: Workload) -> int:
+    """What a version was told to be the end of the known, where the lake still holds all that it was made of."""
+    window = bundle.manifest.data_window
+    there = last_offsets(lake, workload)
+    holds_all = all(
+        there.get(topic, {}).get(partition, -1) >= last
+        for topic, partitions in window["last_offsets"].items()
+        for partition, last in partitions.items()
+    )
+    return int(window["known_until_ms"]) if holds_all else 0
 
 
 def judge(bundle: Bundle, testing: TrainingSet, model: BoosterModel) -> dict[str, Any]:
