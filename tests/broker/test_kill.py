@@ -24,6 +24,10 @@ from tests.broker.workers import WorkerProcess, journals_of, logs_of, read_all, 
 from tests.streams import Driver, Logs, new_task, replay
 
 
+FIRST_DAY = (date(2025, 1, 1) - date(1970, 1, 1)).days
+DAYS_TO_AN_ALERT = 26  # nobody is scored before 14 days
+
+
 class Feed(threading.Thread):
     """Publishes simulated days at a steady pace until told that the last one may come."""
 
@@ -66,6 +70,9 @@ def disturb(settings: Settings, folder: Path, number: signal.Signals, n_times: i
         time.sleep(chance.random() * 1.5)  # the moment is random on purpose
         worker.end(number)
         worker.start()
+    wait_for(
+        lambda: feed.day >= FIRST_DAY + DAYS_TO_AN_ALERT or feed.error is not None, "days enough for an alert", 120
+    )
     feed.is_last.set()
     feed.join(60)
     assert feed.error is None
