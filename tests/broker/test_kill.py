@@ -23,7 +23,6 @@ from tests.broker.engines import Engine
 from tests.broker.workers import WorkerProcess, journals_of, logs_of, read_all, state_of, wait_for
 from tests.streams import Driver, Logs, new_task, replay
 
-
 FIRST_DAY = (date(2025, 1, 1) - date(1970, 1, 1)).days
 DAYS_TO_AN_ALERT = 26  # nobody is scored before 14 days
 
