@@ -192,7 +192,7 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
-@click.command()
+@click.command(epilog="\b\nExamples:\n  driftline alerts --follow\n  driftline alerts --json --customer C000123")
 @click.option("--follow", is_flag=True, help="Wait for more alerts until Ctrl-C.")
 @click.option("--json/--table", "as_json", default=False, help="One JSON object per line, or a table (default).")
 @click.option(

@@ -193,7 +193,9 @@ def _cluster_id(bootstrap: str) -> str | None:
     return None if found is None else found.cluster_id
 
 
-@click.command()
+@click.command(
+    epilog="\b\nExamples:\n  driftline broker\n  driftline broker --engine kafka --nodes 3 --data .driftline/kafka"
+)
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Port on loopback."
 )

@@ -159,7 +159,7 @@ class Loop:
         return self.feeder.day + 1
 
 
-@click.command()
+@click.command(epilog="\b\nExamples:\n  driftline demo\n  driftline demo --customers 2000 --seed 3")
 @click.option("--customers", type=click.IntRange(500), default=Story.customers, show_default=True)
 @click.option(
     "--seed", type=click.IntRange(0), default=Story.seed, show_default=True, help="Same seed, same customers."

@@ -311,11 +311,12 @@ def retrain_worker(
         time.sleep(poll)
 
 
-@click.command(epilog=_examples("driftline report v0001"))
+@click.command(epilog=_examples("driftline report v0001", "driftline report --until 2026-02-01 --json"))
 @click.argument("version", default="champion")
 @workload_option
 @click.option("--until", metavar="DAY", help="Compare the week before this day; default is the end of the lake.")
-def report(version: str, name: str | None, until: str | None) -> None:
+@json_option
+def report(version: str, name: str | None, until: str | None, as_json: bool) -> None:
     """Render how the newest ticks in the lake differ from a version's reference days."""
     from offline.cutoffs import day_of
     from offline.report import write_report
@@ -323,7 +324,11 @@ def report(version: str, name: str | None, until: str | None) -> None:
 
     settings, workload = _start(name)
     until_ms = None if until is None else day_of(until) * DAY_MS
-    click.echo(str(write_report(settings, workload, version, until_ms, say=tell)))
+    path = str(write_report(settings, workload, version, until_ms, say=tell))
+    if as_json:
+        _print_json({"version": version, "html": path})
+    else:
+        click.echo(path)
 
 
 @click.command(

@@ -18,7 +18,7 @@ def workload() -> None:
     """Look at a workload file."""
 
 
-@workload.command("check")
+@workload.command("check", epilog="\b\nExamples:\n  driftline workload check\n  driftline workload check shop.toml")
 @click.argument("path", required=False)
 def check_command(path: str | None) -> None:
     """Check a workload file, or a built-in one by name."""
@@ -31,7 +31,7 @@ def check_command(path: str | None) -> None:
     )
 
 
-@workload.command("show")
+@workload.command("show", epilog="\b\nExample:\n  driftline workload show examples/cdnow.toml")
 @click.argument("path", required=False)
 def show_command(path: str | None) -> None:
     """Show what follows from a workload file."""
@@ -45,7 +45,7 @@ def topics() -> None:
     """Create the topics on the broker, or look at them."""
 
 
-@topics.command("create")
+@topics.command("create", epilog="\b\nExample:\n  driftline topics create --workload shop.toml")
 @click.option("--workload", "name", help="Built-in name or path; default DRIFTLINE_WORKLOAD.")
 def create_command(name: str | None) -> None:
     """Create the topics that are missing."""
@@ -58,7 +58,7 @@ def create_command(name: str | None) -> None:
     click.echo(f"{len(created)} topics created")
 
 
-@topics.command("describe")
+@topics.command("describe", epilog="\b\nExample:\n  driftline topics describe")
 @click.option("--workload", "name", help="Built-in name or path; default DRIFTLINE_WORKLOAD.")
 def describe_command(name: str | None) -> None:
     """Show every declared topic beside what the broker has."""

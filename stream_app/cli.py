@@ -14,7 +14,7 @@ from stream_app.watch_cli import watch
 __all__ = ["watch", "worker"]
 
 
-@click.command("worker")
+@click.command("worker", epilog="\b\nExamples:\n  driftline worker\n  driftline worker --status status.json")
 @click.option("--checkpoint", "checkpoint_s", type=click.FloatRange(0.05, 60.0), default=1.0, show_default=True,
               help="Least seconds between two checkpoints of a partition; alerts wait for theirs.")  # fmt: skip
 @click.option("--live-from", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), default=None,

@@ -12,7 +12,7 @@ from schemas.workload import load_workload
 from stream_app.policy import POLICIES
 
 
-@click.command("watch")
+@click.command("watch", epilog="\b\nExamples:\n  driftline watch\n  driftline watch --once")
 @click.option("--once", is_flag=True, help="Stop at the end of what is there.")
 @click.option(
     "--policy", type=click.Choice(list(POLICIES)), default=None, help="What may open a retrain signal; default: both."

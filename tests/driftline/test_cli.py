@@ -3,13 +3,14 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from driftline import cli as front
-from driftline.cli import COMMANDS, Entry, cli
+from driftline.cli import COMMANDS, Entry, cli, load
 from schemas.errors import BrokerError, WorkloadError
 
 
@@ -98,3 +99,18 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     result = CliRunner().invoke(cli, ["trian"])
     assert result.exit_code == 2
     assert "No such command 'trian'" in result.stderr
+
+
+def commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """A command, or those of a group."""
+    if isinstance(command, click.Group):
+        for part, one in command.commands.items():
+            yield from commands(f"{name} {part}", one)
+    else:
+        yield name, command
+
+
+def test_every_help_text_ends_with_an_example_of_its_own() -> None:
+    for name, entry in COMMANDS.items():
+        for full_name, command in commands(name, load(entry.target)):
+            assert f"driftline {full_name}" in (command.epilog or ""), full_name
