@@ -40,11 +40,10 @@ class Group:
         assert self.workers.pop(0).end(signal.SIGTERM) == 0
         self.settle("a worker left")
 
-    def kill(self, *, is_noticed: bool) -> None:
-        """The oldest one dies, and nobody takes its name; unless that is noticed, the next to join shows it."""
+    def kill(self) -> None:
+        """The oldest one dies, and nobody takes its name."""
         self.workers.pop(0).end(signal.SIGKILL)
-        if is_noticed:
-            self.settle("a worker was killed")
+        self.settle("a worker was killed")
 
     def is_shared_out(self) -> bool:
         """Whether every partition has one owner, and every worker a partition, as they see it."""
@@ -89,10 +88,10 @@ def test_workers_come_and_go_and_nobody_can_tell(engine: Engine, settings: Setti
         stage.feed.day = FIRST_DAY + 18
         stage.release()
         stage.feed.start()
-        for _ in range(3):
+        for _ in range(engine.n_members):
             group.join()
         for _ in range(N_ROUNDS):
-            group.kill(is_noticed=engine.notices_dead_leader)
+            group.kill()
             group.join()
             group.leave()
             group.join()
