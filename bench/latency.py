@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -85,12 +85,23 @@ def _release(settings: Settings, codec: Codec, data: Dataset, bundle: Bundle, ve
 
 
 @contextmanager
-def worker(settings: Settings, folder: Path) -> Iterator[Callable[[], dict[str, Any]]]:
-    """Our worker; yields a look at its status."""
+def worker(
+    settings: Settings, folder: Path, more: Sequence[str] = (), kills: bool = False
+) -> Iterator[Callable[[], dict[str, Any]]]:
+    """Our worker; yields a look at its status.
+
+    Parameters
+    ----------
+    more
+        Options of its command.
+    kills
+        Whether it is killed in the end instead of being told to stop.
+    """
     status, log = folder / "status.json", folder / "worker.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "driftline", "worker", "--checkpoint", str(COMMIT_S), "--status", str(status)],
+            [sys.executable, "-m", "driftline", "worker", "--checkpoint", str(COMMIT_S), "--status", str(status),
+             *more],
             env=_variables(settings) | {"DRIFTLINE_DELIVERY": "exactly-once"}, cwd=ROOT, stdout=out, stderr=out,
         )  # fmt: skip
 
@@ -108,7 +119,7 @@ def worker(settings: Settings, folder: Path) -> Iterator[Callable[[], dict[str, 
             time.sleep(0.1)
         yield look
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGKILL if kills else signal.SIGTERM)
         try:
             process.wait(60)
         except subprocess.TimeoutExpired:
