@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 import faust
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -110,9 +110,19 @@ class BatchConsumer(driver.Consumer):
             raise
         for tp, position in positions.items():
             self.next_position[tp] = self.reached[tp] = position
-            await self._seek(tp, position)
+        await self._thread.call_thread(self._seek_all, positions)
+        for tp in positions:
             self._read_offset[tp] = None
             self._committed_offset[tp] = None
+
+    async def _seek_all(self, positions: Mapping[TP, int]) -> None:
+        """In the consumer's own thread, which Faust's seek is not: it would drop what another thread is reading."""
+        consumer = self._thread._ensure_consumer()
+        for tp, position in positions.items():
+            try:
+                consumer.seek(TopicPartition(*tp), position)
+            except IllegalStateError:  # the partition was taken again meanwhile: the next assignment seeks anew
+                log.info("%s is not ours any more", tp)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         """Yield one message for each fetched batch, of partitions whose tasks have room."""
