@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 from aiokafka import TopicPartition
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
-from aiokafka.consumer import consumer, fetcher
-from aiokafka.errors import CorruptRecordException
+from aiokafka.consumer import consumer, fetcher, group_coordinator
+from aiokafka.errors import CorruptRecordException, GroupLoadInProgressError, KafkaError
 from aiokafka.record.memory_records import MemoryRecords
 from faust.types import TP
 
@@ -85,10 +85,23 @@ class TimedFetcher(fetcher.Fetcher):  # type: ignore[misc]
         return needs_wakeup
 
 
+class PatientCoordinator(group_coordinator.GroupCoordinator):  # type: ignore[misc]
+    """Goes on when the group's coordinator says that it is still loading: aiokafka's own ends the consumer."""
+
+    async def _do_heartbeat(self) -> bool:
+        try:
+            heard: bool = await super()._do_heartbeat()
+        except KafkaError as error:
+            if GroupLoadInProgressError.__name__ not in str(error):
+                raise
+            return False
+        return heard
+
+
 def install() -> None:
     """Let aiokafka keep raw bytes, hand over spans and note times; for consumers that are started afterwards."""
     fetcher.MemoryRecords, fetcher.FetchResult = RawRecords, BatchResult
-    consumer.Fetcher = TimedFetcher
+    consumer.Fetcher, consumer.GroupCoordinator = TimedFetcher, PatientCoordinator
 
 
 def warm() -> None:
