@@ -20,7 +20,8 @@ from driftline.demo import Story
 from offline.registry import Registry
 from offline.retrain_worker import RetrainWorker
 from offline.retraining import answer
-from offline.training_run import TrainingOptions, train_version
+from offline.training_options import TrainingOptions
+from offline.training_run import train_version
 from producers.simulate import Drift, SimulationConfig, simulate
 from schemas.bundle import Bundle
 from schemas.codec import Codec

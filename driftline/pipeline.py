@@ -88,7 +88,7 @@ def run(
     from driftline.pipeline_stages import Job
     from offline.cutoffs import day_of
     from offline.data_options import days_of
-    from offline.training_run import TrainingOptions
+    from offline.training_options import TrainingOptions
 
     found, settings = load_workload(workload), Settings.from_env()
     settings = settings if home is None else replace(settings, home=home)

@@ -1,7 +1,7 @@
 """The stages from raw files to a released model, as a table: one entry for each, in the order in which they run.
 
 A stage calls what its command calls, and says in one line what came of it. Order, repetition and display are the
-business of `driftline.pipeline_run`.
+business of `driftline.pipeline_run`. Long because each stage of the workflow stands here, one function each.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from driftline.pipeline_record import Result, key_of
-from offline.training_run import TrainingOptions, until_ms_of
+from offline.training_options import TrainingOptions, until_ms_of
 from schemas.lake import Lake
 from schemas.settings import Settings
 from schemas.workload import Workload

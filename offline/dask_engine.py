@@ -2,7 +2,7 @@
 
 The only module that touches Dask. Rows and scores are those of one process, bit for bit. Trees are those of another
 seed, as each worker samples rows on its own; without sampling they are the same. The lake must lie where all workers
-see it.
+see it. Long because it is that only module.
 """
 
 from __future__ import annotations

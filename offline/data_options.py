@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from offline.training_run import TrainingOptions
+    from offline.training_options import TrainingOptions
 
 Command = Callable[..., Any]
 NAMES = ("cutoffs", "test_cutoffs", "until", "warm_up", "event_rows", "seed")
@@ -45,7 +45,7 @@ def said_rows(flags: dict[str, Any], **more: Any) -> TrainingOptions:
         When a day is no date.
     """
     from offline.cutoffs import day_of
-    from offline.training_run import TrainingOptions
+    from offline.training_options import TrainingOptions
 
     until = flags["until"]
     return TrainingOptions(

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from offline.costs import Costs
 from offline.errors import RepetitionError
 from offline.provenance import libraries, machine
 from offline.threshold import ThresholdRule
+from offline.training_options import TrainingOptions
 from offline.training_params import TrainingParams
 from schemas.bundle import CORE_FILES, Bundle
-
-if TYPE_CHECKING:
-    from offline.training_run import TrainingOptions
 
 
 def options_of(bundle: Bundle) -> TrainingOptions:
@@ -28,8 +26,6 @@ def options_of(bundle: Bundle) -> TrainingOptions:
     RepetitionError
         When it does not say, or says something that this release of driftline does not know.
     """
-    from offline.training_run import TrainingOptions
-
     version = bundle.manifest.version
     said = bundle.json("evaluation.json").get("training", {}).get("options")
     if not said:

@@ -103,7 +103,7 @@ def answer(
     trained = train(training, recipes, n_threads=n_threads, rule=rule, params=params)
     verdict = _verdict(registry, training, trained, signal["model_version"])
     comparison = {"champion": verdict.details | {"released": verdict.is_better, "reason": verdict.reason}}
-    options = {  # of `offline.training_run.TrainingOptions`; the others have their defaults
+    options = {  # of `offline.training_options.TrainingOptions`; the others have their defaults
         "until_day": known_until_day,
         "longest_block_days": BLOCK_DAYS,
         "onset_day": onset,

@@ -11,7 +11,8 @@ from offline.passing import Say
 from offline.registry import Registry
 from offline.repetition import differences, options_of
 from offline.runs import recorded
-from offline.training_run import Seen, TrainingOptions, train_version
+from offline.training_options import TrainingOptions
+from offline.training_run import Seen, train_version
 from schemas.bundle import Bundle
 from schemas.lake import Lake
 from schemas.settings import Settings

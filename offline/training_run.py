@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from offline.cutoffs import (
-    LONGEST_BLOCK_DAYS,
     Cutoffs,
     choose_cutoffs,
     choose_short_cutoffs,
@@ -27,11 +26,9 @@ from offline.registry import Registry
 from offline.repetition import check_same_window
 from offline.retraining import horizon_days
 from offline.stretches import Offsets
-from offline.threshold import BEST_F1, ThresholdRule
 from offline.train import ALL, NewTrees, Trained, recipe_of, recipes_after_drift, train
-from offline.training_params import TrainingParams
+from offline.training_options import TrainingOptions, until_ms_of
 from offline.training_set import (
-    N_EVENT_ROWS,
     PURPOSES,
     ROW_KINDS,
     Fold,
@@ -43,7 +40,6 @@ from offline.training_set import (
     build_training_set,
 )
 from schemas.bundle import Bundle
-from schemas.durations import DAY_MS
 from schemas.lake import Lake
 from schemas.settings import Settings
 from schemas.workload import Workload
@@ -54,41 +50,6 @@ if TYPE_CHECKING:
     from offline.dask_engine import Cluster
 
 Seen = Callable[[Bundle, TrainingSet], None]
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """What a user may say about a training run; every default is chosen from the history.
-
-    Parameters
-    ----------
-    train_days, test_days
-        Cut-offs of the user's own, days since the epoch; empty lets the run choose.
-    until_day
-        Use only what was known before this day.
-    warm_up_days
-        Days of history before the first chosen cut-off.
-    longest_block_days
-        Chosen later and test blocks are at most this long.
-    onset_day
-        First day of a drift that the training answers; None without one.
-    params
-        In place of the default parameters.
-    rule
-        What the threshold is chosen for.
-    """
-
-    train_days: tuple[int, ...] = ()
-    test_days: tuple[int, ...] = ()
-    until_day: int | None = None
-    warm_up_days: int = 28
-    longest_block_days: int = LONGEST_BLOCK_DAYS
-    onset_day: int | None = None
-    n_event_rows: int = N_EVENT_ROWS
-    n_threads: int = 1
-    seed: int = 0
-    params: TrainingParams | None = None
-    rule: ThresholdRule = BEST_F1
 
 
 def train_version(
@@ -181,11 +142,6 @@ def read_training_set(
         onset_day=options.onset_day,
         purposes=purposes,
     )
-
-
-def until_ms_of(options: TrainingOptions) -> int | None:
-    """The moment before which everything must have been known; None for the whole lake."""
-    return None if options.until_day is None else options.until_day * DAY_MS
 
 
 def _trained(training: TrainingSet, options: TrainingOptions, new_trees: NewTrees) -> Trained:

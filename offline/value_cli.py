@@ -43,7 +43,7 @@ def value(
     from offline.cutoffs import day_of
     from offline.regression.target import target_of
     from offline.regression.value_run import judge_value
-    from offline.training_run import TrainingOptions
+    from offline.training_options import TrainingOptions
 
     settings, workload = _start(name)
     target = target_of(workload, kinds, field)

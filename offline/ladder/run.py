@@ -11,7 +11,7 @@ from offline.ladder.ladder import Ladder, climb_ladder
 from offline.ladder.progress import Progress
 from offline.ladder.steps import chosen_steps
 from offline.retraining import horizon_days
-from offline.training_run import TrainingOptions
+from offline.training_options import TrainingOptions
 from offline.training_set import Span, build_training_set
 from schemas.durations import DAY_MS
 from schemas.lake import Lake

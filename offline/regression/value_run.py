@@ -20,7 +20,8 @@ from offline.passing import Say
 from offline.regression.target import ValuedHistory, Values, ValueTarget
 from offline.regression.value_metrics import mae, r2, rmse
 from offline.regression.value_trees import LOSSES, Loss, ValueTrees
-from offline.training_run import TrainingOptions, read_training_set
+from offline.training_options import TrainingOptions
+from offline.training_run import read_training_set
 from offline.training_set import PURPOSES, Bools, Fold, LocalReading, TrainingSet
 from schemas.durations import DAY_MS
 from schemas.lake import Lake

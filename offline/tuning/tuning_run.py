@@ -11,7 +11,8 @@ from offline.errors import OfflineError
 from offline.folds import time_folds
 from offline.packaging import data_window
 from offline.passing import Say
-from offline.training_run import TrainingOptions, read_training_set
+from offline.training_options import TrainingOptions
+from offline.training_run import read_training_set
 from offline.training_set import TrainingSet
 from offline.tuning.bayes import BayesSearch, importance
 from offline.tuning.criterion import CRITERIA, Criterion

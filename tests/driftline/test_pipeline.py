@@ -16,7 +16,7 @@ from driftline.pipeline_record import Record, Result, key_of
 from driftline.pipeline_run import Ran, run_pipeline
 from driftline.pipeline_stages import STAGES, Job, Results, Say, Stage
 from offline.registry import Registry
-from offline.training_run import TrainingOptions
+from offline.training_options import TrainingOptions
 from schemas.lake import Lake
 from schemas.settings import Settings
 from schemas.workload import load_workload

@@ -20,7 +20,8 @@ from offline.history import History, read_stretches
 from offline.models import BoostedTrees
 from offline.scoring.run import ScoringJob
 from offline.scoring.scores import ScoredAs
-from offline.training_run import TrainingOptions, train_version
+from offline.training_options import TrainingOptions
+from offline.training_run import train_version
 from offline.training_set import Span, TrainingSet, assemble, build_training_set
 from schemas.events import EventBatch
 from schemas.lake import Lake

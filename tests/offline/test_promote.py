@@ -23,7 +23,8 @@ from offline.history import BatchHistory
 from offline.promote import Judgement, judge_version
 from offline.registry import Registry
 from offline.release import past_releases
-from offline.training_run import TrainingOptions, train_version
+from offline.training_options import TrainingOptions
+from offline.training_run import train_version
 from offline.training_set import Span, build_training_set
 from offline.version_history import tell_history
 from schemas.bundle import REQUIRED_FILES, write_bundle

@@ -15,7 +15,8 @@ from offline.cutoffs import day_of
 from offline.errors import RepetitionError
 from offline.registry import Registry
 from offline.repetition import differences, options_of
-from offline.training_run import TrainingOptions, train_version
+from offline.training_options import TrainingOptions
+from offline.training_run import train_version
 from schemas.durations import DAY_MS
 from schemas.events import EventBatch
 from schemas.lake import Lake, LakeSlice

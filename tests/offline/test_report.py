@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from offline.report import write_report
-from offline.training_run import TrainingOptions, train_version
+from offline.training_options import TrainingOptions
+from offline.training_run import train_version
 from schemas.lake import Lake
 from schemas.settings import Settings
 from schemas.workload import Workload

@@ -14,8 +14,9 @@ from offline.repetition import options_of
 from offline.retrain_worker import RetrainWorker
 from offline.topic_reader import read_records
 from offline.topic_writer import publish
+from offline.training_options import TrainingOptions
 from offline.training_params import TrainingParams
-from offline.training_run import TrainingOptions, train_version
+from offline.training_run import train_version
 from schemas.codec import Codec
 from schemas.durations import DAY_MS
 from schemas.lake import Lake

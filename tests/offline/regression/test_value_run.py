@@ -15,7 +15,7 @@ from offline.errors import LabelError
 from offline.regression.target import target_of
 from offline.regression.value_run import LAST, MEAN, MEDIAN, compare_values, judge_value, read_values
 from offline.regression.value_trees import ValueTrees
-from offline.training_run import TrainingOptions
+from offline.training_options import TrainingOptions
 from offline.value_cli import value, value_lines
 from schemas.durations import DAY_MS
 from schemas.events import EventBatch

@@ -19,7 +19,8 @@ from offline.metrics import log_loss
 from offline.models import MAX_ROUNDS, PARAMS, PATIENCE
 from offline.packaging import core_files
 from offline.train import Recipe, recipe_of, train
-from offline.training_run import TrainingOptions, read_training_set, train_version
+from offline.training_options import TrainingOptions
+from offline.training_run import read_training_set, train_version
 from offline.training_set import TrainingSet
 from offline.tuning.criterion import CRITERIA
 from offline.tuning.errors import ParamsError, StudyError
