@@ -37,8 +37,6 @@ class Engine:
         The end offset that it answers is that of the log.
     has_admin
         Partitions can be added, records deleted, groups described.
-    n_members
-        As many members a group may have and yet lose one without notice.
     n_disturbances
         How often a test disturbs a worker on it.
     """
@@ -49,7 +47,6 @@ class Engine:
     has_retention: bool
     exact_end_offset: bool
     has_admin: bool
-    n_members: int
     n_disturbances: int
 
 
@@ -58,13 +55,13 @@ def running(name: str) -> Iterator[Engine]:
     """Start an engine; skips the test when this machine cannot, and says what is not proven."""
     if name == "embedded":
         with EmbeddedBroker() as embedded:
-            yield Engine(name, embedded.bootstrap, False, False, False, False, 2, n_disturbances=10 if PROVE else 5)
+            yield Engine(name, embedded.bootstrap, False, False, False, False, n_disturbances=10 if PROVE else 5)
         return
     if lacking := missing():
         unproven = f"needs {' and '.join(lacking)}; NOT PROVEN on Apache Kafka: {', '.join(UNPROVEN)}"
         pytest.fail(unproven) if MUST_HAVE_KAFKA else pytest.skip(unproven)
     with KafkaEngine() as kafka:
-        yield Engine(name, kafka.bootstrap, True, True, True, True, 3, n_disturbances=10 if PROVE else 2)
+        yield Engine(name, kafka.bootstrap, True, True, True, True, n_disturbances=10 if PROVE else 2)
 
 
 UNPROVEN = (
