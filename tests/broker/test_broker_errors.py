@@ -30,6 +30,7 @@ from tests.streams import Driver, new_task
 HANG_UP = -195
 # What a broker may say, after the protocol's list; the first of each are tried in every run.
 PRODUCE = (6, 7, HANG_UP, 3, 19, 20, 2, 5, 13, 14, 15, 16, 56, 74, 75, 84, 89)
+ENDS = {2, 13, 74, 75, 84, 89}  # of those, the ones that aiokafka's producer does not take up again
 PRODUCE_FATAL = (29, 10, 1, 17, 18, 21, 31, 32, 35, 38, 42, 43, 44, 45, 46, 47, 59, 76, 87, 90, -1)
 FETCH = (6, 7, HANG_UP, 3, 2, 5, 9, 13, 56, 70, 71, 74, 75, 76, 78, 89, 100, -1)
 FETCH_FATAL = (29, 1, 17, 35, 42, 58, 87)
@@ -76,13 +77,18 @@ class Trial:
     def settle(self, what: str, within_s: float = 120.0) -> None:
         self.supervisor.wait_until_done(self.n_events, f"all events, {what}", within_s)
 
-    def try_each(self, broker: int, request: str, codes: Sequence[int], n_times: int = 2) -> None:
-        """Let requests fail with each code in turn, a day on its way."""
+    def try_each(self, broker: int, request: str, codes: Sequence[int], n_times: int = 2) -> set[int]:
+        """Let requests fail with each code in turn, a day on its way; the codes that ended the worker."""
+        ended = set()
         for code in codes:
+            n_ends = len(self.supervisor.ends)
             self.cluster.fail(broker, request, [code] * n_times)
             self.publish()
             self.settle(f"{request} fails with {code}")
             wait_for(lambda: self.has_failed_all(broker, request), f"{request} to fail with {code}")
+            if len(self.supervisor.ends) > n_ends:
+                ended.add(code)
+        return ended
 
     def has_failed_all(self, broker: int, request: str) -> bool:
         self.supervisor.status()  # starts it again where that is what is missing
@@ -144,14 +150,12 @@ def some(codes: Sequence[int], n: int) -> Sequence[int]:
 @pytest.mark.timeout(2400)
 def test_errors_of_a_running_broker_lose_nothing(trial: Trial) -> None:
     trial.begin()
-    trial.try_each(OUTPUTS, "produce", some(PRODUCE, 6))
-    trial.try_each(SOURCES, "fetch", some(FETCH, 6))
-    trial.try_each(OUTPUTS, "heartbeat", some(HEARTBEAT, 2), n_times=1)
-    trial.try_each(OUTPUTS, "commit", some(COMMIT, 2), n_times=1)
-    assert trial.supervisor.ends == []  # it survives all of these
-    trial.try_each(OUTPUTS, "produce", some(PRODUCE_FATAL, 1), n_times=1)
-    trial.try_each(SOURCES, "fetch", some(FETCH_FATAL, 1), n_times=1)
-    assert trial.supervisor.ends != []
+    assert trial.try_each(OUTPUTS, "produce", some(PRODUCE, 6)) <= ENDS
+    assert not trial.try_each(SOURCES, "fetch", some(FETCH, 6))
+    assert not trial.try_each(OUTPUTS, "heartbeat", some(HEARTBEAT, 2), n_times=1)
+    assert not trial.try_each(OUTPUTS, "commit", some(COMMIT, 2), n_times=1)
+    for broker, request, codes in ((OUTPUTS, "produce", PRODUCE_FATAL), (SOURCES, "fetch", FETCH_FATAL)):
+        assert trial.try_each(broker, request, some(codes, 1), n_times=1), "these end it"
     trial.finish()
 
 
