@@ -204,12 +204,8 @@ def evaluate(
     said = said_costs(costs)
     version = Registry.of(settings, workload.name).resolve(version)
     page = None if no_html else html or page_path(settings, workload, version)
-    asked = Asked(said, names_of(protected), names_of(sliced_by), show_ids, page)
+    asked = Asked(said, names_of(protected), names_of(sliced_by), show_ids, oracle, page)
     found = evaluate_recorded(settings, workload, version, asked, tell)
-    if oracle is not None:
-        from offline.oracle_run import version_beside_oracle
-
-        found["oracle"] = version_beside_oracle(settings, workload, version, oracle, tell)
     _print_evaluation(found, as_json)
 
 

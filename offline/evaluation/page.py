@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from offline.evaluation import figures
+from offline.oracle import oracle_line
 from offline.page import Cell, Page
 
 FIGURES: Final = {
@@ -43,6 +44,8 @@ def evaluation_page(title: str, found: dict[str, Any]) -> Page:
     page = Page(title, _lead(found))
     page.text(("Skill: " if found["skill"]["claimed"] else "No skill claimed: ") + found["skill"]["text"] + ".",
               "good" if found["skill"]["claimed"] else "bad")  # fmt: skip
+    if "oracle" in found:
+        page.text(oracle_line(found["oracle"]))
     _figures(page, found)
     _ranking(page, found)
     _alarm(page, found)

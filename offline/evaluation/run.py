@@ -19,6 +19,7 @@ from offline.evaluation.scored import Scored, score_rows
 from offline.evaluation.slicing import slicings
 from offline.history import read_history
 from offline.ladder.segments import find_segments
+from offline.oracle_run import version_beside_oracle
 from offline.packaging import dump
 from offline.passing import Say
 from offline.training_run import judge, read_since_training
@@ -47,6 +48,8 @@ class Asked:
         More features to slice by.
     show_ids
         Whether customers are named.
+    oracle
+        ``oracle.parquet`` of a simulated log: how much of its lift the model has.
     html
         Where the page goes, and the same as JSON beside it; None leaves both out.
     """
@@ -55,6 +58,7 @@ class Asked:
     protected: tuple[str, ...] = ()
     sliced_by: tuple[str, ...] = ()
     show_ids: bool = False
+    oracle: Path | None = None
     html: Path | None = None
 
 
@@ -70,7 +74,10 @@ def evaluate_in_full(
     bundle, testing = read_since_training(settings, workload, version, say)
     model = BoosterModel(bundle.manifest.version, bundle.files, testing.plan)
     say("evaluating")
-    return explore(settings, bundle, testing, model, judge(bundle, testing, model), asked, say)
+    short = judge(bundle, testing, model)
+    if asked.oracle is not None:
+        short["oracle"] = version_beside_oracle(settings, workload, version, asked.oracle, say)
+    return explore(settings, bundle, testing, model, short, asked, say)
 
 
 def evaluate_held_out(
