@@ -84,7 +84,7 @@ def test_from_a_simulation_to_the_share_by_commands_alone(tmp_path: Path, monkey
     assert beside["n"] > 300
     assert beside["n_left_out"] == 0
     assert 0.5 < beside["model"]["value"] < beside["oracle"]["value"]
-    assert "of the oracle's lift" in Path(found["html"]).read_text()
+    assert "lift over 0.5" in Path(found["html"]).read_text()
     assert beside["days"][0] <= beside["days"][-1] <= found["test"][-1]
     refused = CliRunner().invoke(cli, ["evaluate", "--oracle", str(tmp_path / "nothing.parquet")])
     assert refused.exit_code == 2
