@@ -27,6 +27,7 @@ from stream_app.checkpoint import Checkpoint, Checkpointer, Record, Restored
 from stream_app.decode import RefusedRecord
 from stream_app.delivery import AtLeastOnce, Delivery
 from stream_app.errors import AssignmentStop, ContinuityStop
+from stream_app.memory import give_back
 from stream_app.model import RuleModel
 from stream_app.outputs import OutputBlock
 from stream_app.owned import Owned
@@ -129,6 +130,7 @@ class StreamWorker:
                 del self.owned[partition]
                 await self.delivery.close(partition)
             opened = await asyncio.gather(*(self._open(partition) for partition in sorted(partitions)))
+            await asyncio.to_thread(give_back)
             self.owned = dict(zip(sorted(partitions), opened, strict=True))
             for owned in self.owned.values():
                 owned.is_paused = False
