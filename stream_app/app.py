@@ -136,6 +136,15 @@ def wire(app: BatchApp, worker: StreamWorker, status_file: Path | None, live_clo
         except Exception as error:
             stop_process(error)
 
+    _wire_revocation(app, worker)
+    _wire_timers(app, worker, status_file)
+    if live_clock:
+        _wire_clock(app, worker)
+
+
+def _wire_timers(app: BatchApp, worker: StreamWorker, status_file: Path | None) -> None:
+    """What happens every now and then, beside the events."""
+
     @app.timer(5.0)  # type: ignore[untyped-decorator]
     async def tell_group() -> None:
         if not app.rebalancing and worker.owned:
@@ -146,15 +155,11 @@ def wire(app: BatchApp, worker: StreamWorker, status_file: Path | None, live_clo
     async def trim() -> None:
         await asyncio.to_thread(give_back)
 
-    _wire_revocation(app, worker)
     if status_file is not None:
 
         @app.timer(0.25)  # type: ignore[untyped-decorator]
         async def save_status() -> None:
             worker.status.save(status_file)  # not in a thread: the last one, at the end, must stay the last
-
-    if live_clock:
-        _wire_clock(app, worker)
 
 
 def _wire_revocation(app: BatchApp, worker: StreamWorker) -> None:
