@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from driftline.event_bar import event_bar
 from offline.cli import _examples, _print_json, _start, json_option, workload_option
-from offline.passing import tell
+from offline.passing import event_bar, tell
 from schemas.settings import Settings
 from schemas.workload import Workload
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from driftline.event_bar import event_bar
 from driftline.ingest_cli import data_option
 from offline.cli import _examples, _print_json, _start, json_option, workload_option
-from offline.passing import tell
+from offline.passing import event_bar, tell
 from schemas.settings import Settings
 from schemas.workload import EventTopic, Workload
 
@@ -83,14 +82,14 @@ def _found(
     settings: Settings, workload: Workload, limits: Limits, *, from_files: bool, data: str | None
 ) -> tuple[Validation, str]:
     """The validation, and where the events came from."""
+    from offline.history import n_events_in
     from offline.validation import lake_findings, lake_tables, source_findings
     from offline.validation import validate as validate_events
     from schemas.lake import Lake
 
     if not from_files:
         lake = Lake(settings.lake_dir)
-        n_events = sum(one.n_rows for topic in workload.topics for one in lake.slices(topic.name))
-        with event_bar("validating", n_events) as report:
+        with event_bar("validating", n_events_in(lake, workload)) as report:
             found = validate_events(workload, _told(lake_tables(lake, workload), report), limits)
         return found.with_findings(lake_findings(lake, found)), f"lake {lake.root}"
     from producers.sources import read_batches  # late: it loads pandas

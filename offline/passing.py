@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 import click
@@ -51,12 +52,26 @@ def watched(parts: Iterable[_Part], what: str, n_events: int, say: Say) -> Itera
     >>> said[0]
     'reading ##########.............................. 1 of 4 events'
     """
+    with event_bar(what, n_events, say) as report:
+        for part in parts:
+            yield part
+            report(len(part))
+
+
+@contextmanager
+def event_bar(what: str, n_events: int, say: Say = tell) -> Iterator[Callable[[int], None]]:
+    """A function that takes how many more of ``n_events`` are done, and shows a bar of all of them."""
     done, step = 0, -1
-    for part in parts:
-        yield part
-        done += len(part)
+
+    def report(n: int) -> None:
+        nonlocal done, step
+        done += n
         now = min(STEPS, STEPS * done // max(1, n_events))
         if now != step:
             step = now
             say(Passing(f"{what} {'#' * step}{'.' * (STEPS - step)} {done:,} of {n_events:,} events"))
-    say(Passing(""))
+
+    try:
+        yield report
+    finally:
+        say(Passing(""))
