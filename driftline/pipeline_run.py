@@ -81,11 +81,8 @@ def run_pipeline(
 
 def _key(stage: Stage, job: Job, results: Results) -> str | None:
     inputs = stage.inputs(job)
-    return (
-        None
-        if inputs is None
-        else key_of(stage.name, inputs, [results[name].identity for name in stage.after if name in results])
-    )
+    before = [results[name].identity for name in stage.after if name in results]
+    return None if inputs is None else key_of(stage.name, inputs, before)
 
 
 def _saying(say: Callable[[str, str], None], name: str) -> Say:

@@ -5,13 +5,12 @@ How it is read stands in `stretches`: some days at once, so that memory holds a 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
 
 from offline.customer_shares import EVERYONE, Share
-from offline.passing import Say, silent, watched
+from offline.passing import Say, event_bar, silent, watched
 from offline.stretches import Offsets, Refused, StretchReader
 from schemas.durations import DAY_MS
 from schemas.events import EventBatch
@@ -156,19 +155,13 @@ class BatchHistory:
     def __call__(self) -> Iterator[EventBatch]:
         """Read the lake; what fits is remembered."""
         remembered, n_events = list[Columns](), 0
-        kept: deque[Columns] = deque()
-
-        def batches() -> Iterator[EventBatch]:
+        with event_bar("reading the lake", n_events_in(self._lake, self._workload), self._say) as report:
             for batch, columns in read_known(self._lake, self._workload, self._until_ms, upto=self._upto):
-                kept.append(columns)
+                n_events += len(batch)
+                if n_events <= MAX_REMEMBERED:
+                    remembered.append(columns)
                 yield batch
-
-        for batch in watched(batches(), "reading the lake", n_events_in(self._lake, self._workload), self._say):
-            n_events += len(batch)
-            columns = kept.popleft()
-            if n_events <= MAX_REMEMBERED:
-                remembered.append(columns)
-            yield batch
+                report(len(batch))
         self._remembered = remembered if n_events <= MAX_REMEMBERED else None
 
     def columns(self) -> Iterator[Columns]:
