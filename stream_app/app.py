@@ -26,7 +26,7 @@ from schemas.workload import Workload
 from stream_app import faults, record_batches
 from stream_app.broker_probe import has_transactions
 from stream_app.delivery import Delivery
-from stream_app.memory import give_back
+from stream_app.memory import keep
 from stream_app.opcodes import DAY_MS
 from stream_app.release_reader import ReleaseReader
 from stream_app.transactions import ExactlyOnce
@@ -37,7 +37,6 @@ from stream_app.worker import StreamWorker, WorkerOptions
 log = logging.getLogger(__name__)
 EXIT_UNEXPECTED = 70
 N_THREADS = 64  # they wait for the broker: one for each checkpoint that is being written, and some
-TRIM_S = 30.0  # between two returns of freed memory
 SWITCH_S = 0.0005  # between threads, of which several stand between a record and its alert
 
 
@@ -150,10 +149,6 @@ def _wire_timers(app: BatchApp, worker: StreamWorker, status_file: Path | None) 
         if not app.rebalancing and worker.owned:
             consumer: Any = app.consumer
             await consumer.commit_positions(worker.group_positions())
-
-    @app.timer(TRIM_S)  # type: ignore[untyped-decorator]
-    async def trim() -> None:
-        await asyncio.to_thread(give_back)
 
     if status_file is not None:
 
@@ -292,6 +287,7 @@ def run_worker(
     instance: str | None = None,
 ) -> None:
     """Run a worker until it is told to stop; ``instance`` makes it a static member of the group."""
+    keep()
     sys.setswitchinterval(SWITCH_S)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

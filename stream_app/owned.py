@@ -14,6 +14,7 @@ LIVE_MS = 1_000.0  # a partition whose newest record arrived within it is live: 
 GATHER_S = 0.02  # between two merges of a live partition: a batch costs the same with one event and with fifty
 ALERT_S = 0.02  # after a checkpoint of a live partition began, the next may, when an alert at an event waits for it
 REST = 2.0  # times as long as a checkpoint took is none taken while there is something to catch up with
+END_REST = 1.0  # the same when there is nothing left: what was caught up with need not wait for the interval
 
 
 @dataclass(eq=False)
@@ -26,8 +27,10 @@ class Owned:
     writing: asyncio.Task[None] | None = None
     is_paused: bool = False
     is_live: bool = False
+    is_at_end: bool = False  # the last step found nothing to do and every log empty behind it
     _next_checkpoint_at: float = 0.0
     _alert_checkpoint_at: float = 0.0
+    _end_checkpoint_at: float = 0.0
     _next_merge_at: float = 0.0
     _merged_ms: float = 0.0  # when the oldest event that no checkpoint has yet was merged
 
@@ -38,6 +41,7 @@ class Owned:
     def step(self, empty_at: Sequence[float | None], clock_empty_at: float | None) -> bool:
         """One step of the task; what comes to a live partition is gathered a moment before it is merged."""
         task, now = self.task, time.monotonic()
+        self.is_at_end = False
         if self.is_live and task.is_between_batches and now < self._next_merge_at:
             return False
         had_none = task.oldest is None
@@ -46,6 +50,7 @@ class Owned:
             self._merged_ms = time.time() * 1000
         if not task.is_between_batches:
             self._next_merge_at = now + GATHER_S
+        self.is_at_end = not did and clock_empty_at is not None and None not in empty_at
         return did
 
     @property
@@ -62,7 +67,8 @@ class Owned:
         """Whether the next one may and should be taken now."""
         task, now = self.task, time.monotonic()
         is_called = task.waits_for_checkpoint or (task.outputs.is_awaited and now >= self._alert_checkpoint_at)
-        is_time = now >= self._next_checkpoint_at or (self.is_live and is_called)
+        is_end = self.is_at_end and now >= self._end_checkpoint_at
+        is_time = now >= self._next_checkpoint_at or (is_called if self.is_live else is_end)
         return is_time and self.writing is None and task.is_touched and task.is_between_batches
 
     def note_checkpoint(self, began: float, least_s: float) -> None:
@@ -70,6 +76,7 @@ class Owned:
         now = time.monotonic()
         rest_s = 0.0 if self.is_live else REST * (now - began)
         self._next_checkpoint_at = max(began + least_s, now + rest_s)
+        self._end_checkpoint_at = now + END_REST * (now - began)
         self._alert_checkpoint_at = began + min(least_s, ALERT_S)
 
     async def settle(self) -> None:

@@ -1,4 +1,6 @@
-"""When a partition's next checkpoint is due: at its interval, and at once when an alert at an event waits for it."""
+"""When a partition's next checkpoint is due: at its interval, and at once when an alert at an event waits for it or all
+is caught up with.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +36,20 @@ def test_an_alert_of_a_live_partition_does_not_wait_for_the_interval(
 ) -> None:
     plan = Plan.from_workload(named_workload("lapse"))
     assert _owned(plan, is_live=is_live, is_awaited=is_awaited, age_s=age_s).is_checkpoint_due == is_due
+
+
+@pytest.mark.parametrize(
+    ("age_s", "clock_empty_at", "sources_empty_at", "is_due"),
+    [(0.0, 0.0, 0.0, True), (0.0, None, 0.0, False), (0.0, 0.0, None, False), (3600.0, 0.0, 0.0, False)],
+)
+def test_what_was_caught_up_with_does_not_wait_for_the_interval(
+    age_s: float, clock_empty_at: float | None, sources_empty_at: float | None, is_due: bool
+) -> None:
+    plan = Plan.from_workload(named_workload("lapse"))
+    owned = _owned(plan, is_live=False, is_awaited=False, age_s=age_s)
+    assert not owned.is_checkpoint_due
+    assert not owned.step([sources_empty_at] * len(owned.task.positions), clock_empty_at)
+    assert owned.is_checkpoint_due == is_due
 
 
 def test_alerts_at_events_are_awaited_until_taken_those_of_ticks_are_not() -> None:
