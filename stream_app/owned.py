@@ -14,7 +14,7 @@ LIVE_MS = 1_000.0  # a partition whose newest record arrived within it is live: 
 GATHER_S = 0.02  # between two merges of a live partition: a batch costs the same with one event and with fifty
 ALERT_S = 0.02  # after a checkpoint of a live partition began, the next may, when an alert at an event waits for it
 REST = 2.0  # times as long as a checkpoint took is none taken while there is something to catch up with
-END_REST = 1.0  # the same when there is nothing left: what was caught up with need not wait for the interval
+END_S = 0.05  # after a checkpoint began, the next may when all is caught up with
 
 
 @dataclass(eq=False)
@@ -76,7 +76,7 @@ class Owned:
         now = time.monotonic()
         rest_s = 0.0 if self.is_live else REST * (now - began)
         self._next_checkpoint_at = max(began + least_s, now + rest_s)
-        self._end_checkpoint_at = now + END_REST * (now - began)
+        self._end_checkpoint_at = began + min(least_s, END_S)
         self._alert_checkpoint_at = began + min(least_s, ALERT_S)
 
     async def settle(self) -> None:
