@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.compiled import compiled
+from schemas.compiled import allocating, compiled
 
 OP_TEXT: Final = 0  # string
 OP_LONG: Final = 1  # long or enum index
@@ -22,7 +22,7 @@ OP_NULL_DOUBLE: Final = 4  # [null, double]
 _u32 = np.uint32
 
 
-@compiled
+@allocating
 def murmur2_rows(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.uint32]:
     """Unsigned 32-bit murmur2 of every row of packed text."""
     m = _u32(0x5BD1E995)

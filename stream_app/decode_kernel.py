@@ -184,6 +184,12 @@ def _code_of(code_hash: Integer, categories: Array, first: Integer, last: Intege
 
 
 @compiled
+def _number_of(word: Integer) -> Any:
+    """The float64 with these 64 bits."""
+    return np.uint64(word).view(np.float64)
+
+
+@compiled
 def _field(
     buf: Array,
     p: Integer,
@@ -203,12 +209,10 @@ def _field(
     if kind == NUMBER:
         if end - p < 8:
             return np.int64(op.NONE), np.int64(-1), GARBAGE
-        bits = np.empty(1, np.uint64)
         word = np.uint64(0)
         for j in range(8):
             word |= np.uint64(buf[p + j]) << np.uint64(8 * j)
-        bits[0] = word
-        value, status = scale_number(bits.view(np.float64)[0], scale)
+        value, status = scale_number(_number_of(word), scale)
         return value, p + 8, status
     if kind == CATEGORY:
         length, p = _span(buf, p, end)

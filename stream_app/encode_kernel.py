@@ -91,7 +91,7 @@ def encode_scores(
     ``head`` is magic and schema id; ``version`` and ``workload`` are the texts' bytes. ``out`` must be large enough.
     """
     p = 0
-    bits = np.empty(1, np.float32)
+    score_bytes = scores.view(np.uint8)
     for n in range(len(chosen)):
         i = chosen[n]
         slot, as_of, row_kind = rows[i, 0], rows[i, 1], rows[i, 2]
@@ -116,8 +116,7 @@ def encode_scores(
         p = _put_bytes(out, p, s8, key, length)
         p = _put_long(out, p, as_of)
         p = _put_long(out, p, row_kind)
-        bits[0] = scores[i]
-        p = _put_bytes(out, p, bits.view(np.uint8), 0, 4)
+        p = _put_bytes(out, p, score_bytes, 4 * i, 4)
         p = _put_long(out, p, 1 if scores[i] >= thresholds[row_kind] else 0)
         p = _put_long(out, p, len(version))
         p = _put_bytes(out, p, version, 0, len(version))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from schemas.compiled import Array, Integer, compiled, inlined
+from schemas.compiled import Array, Integer, allocating, compiled, inlined
 from stream_app import opcodes as op
 
 # frame: the days that it holds for, the calendar's parts and from and until which moment they hold, then two lists of
@@ -22,7 +22,7 @@ LISTS = 8
 FRAMES = 8  # of neighbouring head days: a sweep meets customers who were last seen on different days
 
 
-@compiled
+@allocating
 def new_frames(fops: Array) -> Any:
     """Frames that hold for no days yet, (FRAMES, places)."""
     n = LISTS + 2 * len(fops) + 1

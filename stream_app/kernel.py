@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from schemas.compiled import Array, Integer, compiled, inlined
+from schemas.compiled import Array, Integer, allocating, compiled, inlined
 from stream_app import opcodes as op
 from stream_app.feature_kernel import new_frames, take_features
 from stream_app.key_kernel import find_slot, murmur2_partition
@@ -89,15 +89,17 @@ def _advance(
             s64[e64 + at] &= clears[g, 4 + 3 * n]
 
 
-@compiled
-def _new_clears(rings: Array) -> Any:
-    """Lists for `_advance`, for no days yet; the first is for long ways."""
+@allocating
+def new_memory(ops: Array, rings: Array, fops: Array) -> Any:
+    """What `apply` and `sweep` remember of the days that they met, for one plan: frames of `feature_kernel`, the days
+    and places of `_places_of`, the lists of `_advance` (the first is for long ways); for no days yet.
+    """
     n = 0
     for j in range(rings.shape[0]):
         n += rings[j, 2]
     clears = np.zeros((NEAR_DAYS, 2 + 3 * n), np.int64)
     clears[:, 0] = op.NONE
-    return clears
+    return new_frames(fops), np.full(PLACE_DAYS, op.NONE, np.int64), np.zeros((PLACE_DAYS, len(ops)), np.int64), clears
 
 
 @inlined
@@ -491,6 +493,7 @@ def apply(
     fscale: Array,
     zone: Array,
     tick_days: Array,
+    memory: Any,
     out_rows: Array,
     out_stamps: Array,
     out_x: Array,
@@ -505,10 +508,7 @@ def apply(
     room = len(out_rows) - 3
     outcome_room = len(outcomes) - 3 * rule[RULE_MEMORY_DAYS]
     capacity = len(s64) // row64
-    frames = new_frames(fops)
-    place_days = np.full(PLACE_DAYS, op.NONE, np.int64)
-    places = np.zeros((PLACE_DAYS, len(ops)), np.int64)
-    clears = _new_clears(rings)
+    frames, place_days, places, clears = memory
     for q in range(start, len(order)):
         i = order[q]
         if q + FAR < len(order):
@@ -651,6 +651,7 @@ def sweep(
     fscale: Array,
     zone: Array,
     tick_days: Array,
+    memory: Any,
     out_rows: Array,
     out_stamps: Array,
     out_x: Array,
@@ -663,7 +664,7 @@ def sweep(
     room = len(out_rows) - 3
     outcome_room = len(outcomes) - 3 * rule[RULE_MEMORY_DAYS]
     day = control[CLOCK_DAY]
-    frames = new_frames(fops)
+    frames = memory[0]
     for slot in range(first, last):
         e64 = slot * row64 + rule[RULE_EVENT_AT]
         decision = slot * row64 + rule[RULE_DECISION_AT]

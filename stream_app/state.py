@@ -87,6 +87,7 @@ class PartitionState:
         self.free = np.zeros(0, np.int64)
         self.dirty = np.zeros(0, np.uint8)
         self._set_rows(np.zeros(capacity * self.row_bytes, np.uint8))
+        self._memory = kernel.new_memory(plan.ops, plan.rings, plan.fops)
         room = ROWS_AT_ONCE + 3
         self._rows = np.zeros((room, 3), np.int64)
         self._stamps = np.zeros((room, plan.n_sources), np.int64)
@@ -191,6 +192,7 @@ class PartitionState:
                     p.fscale,
                     p.zone,
                     self.tick_days,
+                    self._memory,
                     self._rows,
                     self._stamps,
                     self._x,
@@ -229,6 +231,7 @@ class PartitionState:
                 p.fscale,
                 p.zone,
                 self.tick_days,
+                self._memory,
                 self._rows,
                 self._stamps,
                 self._x,

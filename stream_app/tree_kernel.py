@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from schemas.compiled import Array, Integer, compiled
+from schemas.compiled import Array, Integer, allocating, compiled
 
 ROWS = 64  # of a block: its columns stay in the innermost cache
 
@@ -43,7 +43,7 @@ def _halve(
             values[k, i] = spare[k, i]
 
 
-@compiled
+@allocating
 def walk_trees(
     x: Array,
     source: Array,

@@ -1,4 +1,4 @@
-"""Each bug of `tests.simulation.plants`, planted by itself, breaks a law within a few seeds."""
+"""Each bug of `tests.simulation.plants`, planted by itself, breaks a law within some seeds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.plants import PLANTS
 from tests.simulation.run import run_seed
 
-N_SEEDS = 120
+N_SEEDS = 240
 
 
 @pytest.mark.slow
