@@ -109,7 +109,7 @@ def worker(
         if process.poll() is not None:
             raise RuntimeError(f"the worker ended: {log.read_text()[-2000:]}")
         found: dict[str, Any] = json.loads(status.read_text()) if status.exists() else {}
-        return found | {"rss_mb": _rss_mb(process.pid)}
+        return found | resident(process.pid)
 
     try:
         deadline = time.monotonic() + 180
@@ -151,9 +151,14 @@ def _variables(settings: Settings) -> dict[str, str]:
     }
 
 
-def _rss_mb(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+def resident(pid: int) -> Figures:
+    """MiB that a process has in memory, and those that are its own.
+
+    The system takes pages of mapped files away and reads them again as it likes.
+    """
+    _, pages, of_files, *_ = map(int, Path(f"/proc/{pid}/statm").read_text().split())
+    page_mb = os.sysconf("SC_PAGE_SIZE") / 2**20
+    return {"rss_mb": pages * page_mb, "own_mb": (pages - of_files) * page_mb}
 
 
 def watched(settings: Settings, data: Dataset, events_per_s: int, seconds: float) -> tuple[LiveFeed, list[Any]]:

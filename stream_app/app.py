@@ -26,7 +26,6 @@ from schemas.workload import Workload
 from stream_app import faults, record_batches
 from stream_app.broker_probe import has_transactions
 from stream_app.delivery import Delivery
-from stream_app.memory import keep
 from stream_app.opcodes import DAY_MS
 from stream_app.release_reader import ReleaseReader
 from stream_app.transactions import ExactlyOnce
@@ -287,7 +286,6 @@ def run_worker(
     instance: str | None = None,
 ) -> None:
     """Run a worker until it is told to stop; ``instance`` makes it a static member of the group."""
-    keep()
     sys.setswitchinterval(SWITCH_S)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

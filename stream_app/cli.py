@@ -9,6 +9,7 @@ import click
 
 from schemas.settings import Settings
 from schemas.workload import load_workload
+from stream_app.memory import keep
 from stream_app.watch_cli import watch
 
 __all__ = ["watch", "worker"]
@@ -41,6 +42,7 @@ def worker(
 
     Example: driftline worker --checkpoint 0.5 --status worker.json
     """
+    keep()  # before the Kafka client and Numba have threads
     from schemas.topic_admin import create_topics  # late: it loads the Kafka client
     from stream_app.app import run_worker
     from stream_app.worker import WorkerOptions

@@ -107,6 +107,7 @@ class StreamWorker:
         self._arrived = asyncio.Event()
         self._is_draining = False
         self._is_between = False  # our partitions were taken, and new ones not given yet
+        self._keeps_spare = True  # memory of a restore and of catching up
         self._turn = asyncio.Lock()  # a drain and a new assignment exclude each other
 
     # ---- what the transport asks ----
@@ -130,7 +131,7 @@ class StreamWorker:
                 del self.owned[partition]
                 await self.delivery.close(partition)
             opened = await asyncio.gather(*(self._open(partition) for partition in sorted(partitions)))
-            await asyncio.to_thread(give_back)
+            self._keeps_spare = True
             self.owned = dict(zip(sorted(partitions), opened, strict=True))
             for owned in self.owned.values():
                 owned.is_paused = False
@@ -236,11 +237,18 @@ class StreamWorker:
                 await asyncio.sleep(BREATH_S)
             self.status.update(self.owned, self.schedule)
             if not busy:
+                await self._give_back_once()
                 await self._wait()
 
     def _sweep_some(self) -> bool:
         """Some ticks of one live partition: one after the other, so that events of all of them go on."""
         return any(o.task.sweep_some() for o in self.owned.values() if o.is_pacing and not o.is_paused)
+
+    async def _give_back_once(self) -> None:
+        """What a restore and the catch-up behind it took, and the pace of life does not need, is not kept for ever."""
+        if self._keeps_spare and self.owned and all(o.is_live or o.is_at_end for o in self.owned.values()):
+            self._keeps_spare = False
+            await asyncio.to_thread(give_back)
 
     async def _wait(self) -> None:
         self._arrived.clear()

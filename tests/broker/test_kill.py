@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,10 +77,15 @@ def disturb(settings: Settings, folder: Path, number: signal.Signals, n_times: i
     feed.join(60)
     assert feed.error is None
     wait_for(lambda: worker.status().get("in", 0) == feed.n_events, "all events", 120)
-    status = worker.status()
-    assert status["adds_up"], status
+    wait_for(lambda: is_settled(worker.status(), feed.day), "the last day's ticks", 120)
+    assert worker.status()["adds_up"], worker.status()
     assert worker.end(signal.SIGTERM) == 0, worker.log_file.read_text()[-2000:]
     return workload, feed.n_events
+
+
+def is_settled(status: dict[str, Any], day: int) -> bool:
+    """Whether the ticks of ``day`` are taken and saved: a worker that ends between them takes the others up later."""
+    return bool(status["clock_day"] == day and status["partitions_unsaved"] == 0)
 
 
 def check_nothing_lost(settings: Settings, workload: Workload, n_events: int) -> None:
