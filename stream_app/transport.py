@@ -141,15 +141,27 @@ class BatchConsumer(driver.Consumer):
         now_ms, times = time.time() * 1000, self._times()
         reached = {tp: self._reached(tp) for tp in active}  # nothing is taken from the consumer before the next call
         self.reached |= {tp: at for tp, at in reached.items() if at is not None and tp not in (fetched or {})}
-        for tp, span in cast(Mapping[TP, Span], fetched or {}).items():
+        left = cast(dict[TP, Span], fetched or {})
+        for tp, span in list(left.items()):
             if self.should_stop or not self.flow_active or self.app.consumer_generation_id != generation:
+                await self._take_again(left)
                 return
+            del left[tp]
             if len(span):
                 message = self._message(
                     TP(*tp), span, now_ms if times is None else times.answered_ms.get(TP(*tp), now_ms)
                 )
                 self.reached[TP(*tp)] = reached.get(TP(*tp)) or self.next_position[TP(*tp)]
                 yield tp, message
+
+    async def _take_again(self, left: Iterable[TP]) -> None:
+        """What was taken and is not handed over comes again: a rebalance may have sought before it was taken, and then
+        nobody would seek back.
+        """
+        if not self.should_stop:
+            await self._thread.call_thread(
+                self._seek_all, {tp: self.next_position[tp] for tp in left if tp in self.next_position}
+            )
 
     def _has_room(self, tp: TP) -> bool:
         return tp in self.next_position and self._owner.has_room(tp, self.next_position[tp])
