@@ -4,6 +4,9 @@ Each record begins with the checkpoint's id: the incarnation (where the state to
 and a number. The marker comes last and says up to which number each incarnation is whole: a reader applies those
 records, also when compaction has left of their own markers nothing, and passes over what a killed worker left without
 one. Dirty rows go out in blocks of 32 neighbours, compressed, when at least half of a block is dirty, else one by one.
+
+Where the broker does not shut other writers out, a worker claims the partition by a record before it reads: markers of
+earlier incarnations that come later do not count.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from stream_app.state import PartitionState
 
 BLOCK = 32
 LONGEST_JOURNAL = 1 << 30
-MARKER = b"m"
+MARKER, CLAIM = b"m", b"c"
 ID = struct.Struct("<QI")
 _LENGTH = struct.Struct("<I")
 
@@ -67,6 +70,11 @@ class Checkpoint:
         marker = self.marker | {"n_records": len(records)}
         records.append((MARKER, head + json.dumps(marker, separators=(",", ":")).encode()))
         return records
+
+
+def claim(incarnation: int) -> Record:
+    """The record by which an incarnation begins: its key is its own, so that it stays for as long as others' rows."""
+    return CLAIM + b"%d" % incarnation, ID.pack(incarnation, 0)
 
 
 def _pack(data: bytes) -> bytes:

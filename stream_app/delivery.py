@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from stream_app import faults
-from stream_app.checkpoint import Record
+from stream_app.checkpoint import Record, claim
 from stream_app.outputs import OutputBlock
 from stream_app.publisher import Publisher
 
@@ -23,6 +23,10 @@ class Delivery(Protocol):
 
     async def open(self, partition: int) -> None:
         """Become the only writer of a partition, before its state is read."""
+        ...
+
+    async def claim(self, partition: int, incarnation: int) -> None:
+        """Where `open` shuts nobody out: let readers pass over what earlier incarnations write from now on."""
         ...
 
     async def commit(self, partition: int, records: Sequence[Record], outputs: Sequence[OutputBlock]) -> int:
@@ -65,6 +69,9 @@ class AtLeastOnce:
 
     async def open(self, partition: int) -> None:
         """Nothing fences another writer here: one owner for each partition is assumed."""
+
+    async def claim(self, partition: int, incarnation: int) -> None:
+        await self.publisher.publish(self.state, partition, [claim(incarnation)])
 
     async def commit(self, partition: int, records: Sequence[Record], outputs: Sequence[OutputBlock]) -> int:
         half = len(records) // 2

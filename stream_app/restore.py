@@ -15,7 +15,7 @@ import numpy as np
 from schemas.errors import DriftlineError
 from stream_app import faults
 from stream_app.accounting import Accounting
-from stream_app.checkpoint import BLOCK, ID, MARKER, Int64s, Record, Restored, unpack
+from stream_app.checkpoint import BLOCK, CLAIM, ID, MARKER, Int64s, Record, Restored, unpack
 from stream_app.duplicates import CHUNK
 from stream_app.errors import RestoreError
 from stream_app.outputs import unpack_blocks
@@ -55,7 +55,7 @@ class _Reader:
 
     A marker's own records wait for the next one, too: a worker that lost its partition and did not know it yet may
     have written behind its successor's back. The successor's marker does not name that checkpoint, and a marker of an
-    earlier incarnation than the newest is passed over.
+    earlier incarnation than the newest that wrote or claimed the partition is passed over.
     """
 
     def __init__(self, state: PartitionState, workload_hash: str) -> None:
@@ -71,7 +71,9 @@ class _Reader:
     def take(self, name: tuple[int, int], key: bytes, payload: bytes) -> None:
         """Take the next record; a marker applies what waits."""
         self._seen.add(name[0])
-        if key != MARKER:
+        if key[:1] == CLAIM:
+            self._newest = max(self._newest, name[0])
+        elif key != MARKER:
             self._waiting.append((name, key, payload))
         elif name[0] >= self._newest:
             self._newest, self.marker = name[0], json.loads(payload)

@@ -60,6 +60,9 @@ class ExactlyOnce:
         if outputs:
             await self.commit(partition, [], outputs)
 
+    async def claim(self, partition: int, incarnation: int) -> None:
+        """`open` has shut everybody else out."""
+
     async def close(self, partition: int) -> None:
         producer = self._producers.pop(partition, None)
         if producer is not None:

@@ -170,12 +170,15 @@ class StreamWorker:
     async def _restore(self, partition: int) -> Owned:
         faults.reach("before_restore")
         started, position = time.monotonic(), [0]
+        end = await asyncio.to_thread(end_of, self.settings, self.state, partition)
+        incarnation = (end << 24) | secrets.randbits(24)
+        await self.delivery.claim(partition, incarnation)
         prefix, n = self.settings.topic_prefix, self.settings.partitions
         scorer = Scorer(self.plan, self.codec, self.schedule, prefix, self.options.live_from_ms)
         task = PartitionTask(self.plan, self.codec, partition, n, scorer)
         records = read_partition(self.settings, self.state, partition, position)
         found: Restored = await asyncio.to_thread(restore, task, records, self.state)
-        checkpointer = Checkpointer(task, (position[0] << 24) | secrets.randbits(24), found)
+        checkpointer = Checkpointer(task, incarnation, found)
         await self.delivery.publish(partition, found.outputs)
         log.info("partition %d: %d customers in %.2f s", partition, task.state.n_customers, time.monotonic() - started)
         return Owned(task, checkpointer, position[0])
@@ -282,7 +285,8 @@ class StreamWorker:
         checkpoint.outputs.append(OutputBlock.of(self.journal, [(name, checkpoint.journal)]))
         records, n_bytes = await asyncio.to_thread(_encode, checkpoint, self.delivery.carries_outputs)
         end = await self.delivery.commit(partition, records, checkpoint.outputs)
-        is_alone = end - owned.state_end in (len(records), len(records) + 1)  # one more: the mark of a transaction
+        n_marks = 0 if self.delivery.carries_outputs else 1  # of the transaction before
+        is_alone = 0 <= end - owned.state_end - len(records) <= n_marks
         owned.state_end = end if is_alone else NOT_OURS
         owned.note_checkpoint(began, self.options.checkpoint_s)
         if waited is not None:

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from stream_app import faults
+from tests.simulation.group import CALM_PATIENCE_S
 from tests.simulation.process import Process
 from tests.simulation.seeded_loop import OWNER
 
@@ -69,6 +70,7 @@ class Chaos:
         """From now on nothing goes wrong."""
         self._armed = None
         self.world.trouble.stop()
+        self.world.group.patience_s = CALM_PATIENCE_S
         for process in self.world.processes:
             self._come_back(process)
 

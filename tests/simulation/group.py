@@ -12,7 +12,7 @@ from tests.simulation.process import PARTITIONS, Process
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-PATIENCE_S = 0.03
+PATIENCE_S, CALM_PATIENCE_S = 0.03, 1.0  # to give up on a member that restores is a fault, too
 
 
 class Group:
@@ -21,6 +21,7 @@ class Group:
     def __init__(self, world: World) -> None:
         self.world = world
         self.generation, self.is_wanted, self.rebalances = 0, True, 0
+        self.patience_s = PATIENCE_S
         self.owner: dict[int, Process] = {}
 
     def members(self) -> list[Process]:
@@ -39,7 +40,7 @@ class Group:
         asked = self.members()
         for process in asked:
             process.tell(self.generation, None)
-        until = self.world.loop.time() + PATIENCE_S
+        until = self.world.loop.time() + self.patience_s
         while any(p.is_alive and p.acknowledged < self.generation for p in asked):
             await asyncio.sleep(0.001)
             if self.world.may_have_two_owners and self.world.loop.time() > until:

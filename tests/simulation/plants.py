@@ -109,6 +109,10 @@ async def _restore_first(self: StreamWorker, partition: int) -> Owned:
     return found
 
 
+async def _no_claim(self: AtLeastOnce, partition: int, incarnation: int) -> None:
+    """Readers are not told that a partition has a new owner."""
+
+
 async def _always_kept(self: StreamWorker, partition: int) -> Owned:
     """What is in memory is kept, whoever wrote since."""
     await self.delivery.open(partition)
@@ -297,6 +301,7 @@ PLANTS: dict[str, Plant] = {
     "seek one too short": _replaced(restore, "_resume", _older_position),
     "restore before fence": _replaced(StreamWorker, "_open", _restore_first),
     "no fence": _replaced(ExactlyOnce, "open", _no_fence),
+    "no claim": _replaced(AtLeastOnce, "claim", _no_claim),
     "marker before rows": _replaced(checkpoint.Checkpoint, "encode", _marker_first),
     "a dirty row left out": _replaced(checkpoint.Checkpointer, "_dirty_rows", _dirty_forgotten),
     "outputs dropped on abort": lambda: patch.object(ExactlyOnce, "_produce", _method(_Once())),
