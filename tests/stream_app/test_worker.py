@@ -23,7 +23,7 @@ from schemas.codec import Codec
 from schemas.registry import FileRegistry
 from schemas.settings import Settings
 from schemas.workload import Workload
-from stream_app.checkpoint import MARKER
+from stream_app.checkpoint import CLAIM, MARKER
 from stream_app.delivery import AtLeastOnce
 from stream_app.errors import AssignmentStop, ContinuityStop
 from stream_app.plan import Plan
@@ -253,11 +253,13 @@ def test_killed_at_any_record_nothing_is_lost_and_nothing_else_comes(
             assert all(came[record] >= n for record, n in wanted.items())
 
 
-def test_each_checkpoint_is_rows_then_marker_then_outputs(workload: Workload, logs: Logs, broker: FakeBroker) -> None:
+def test_after_a_claim_each_checkpoint_is_rows_then_marker_then_outputs(workload: Workload, logs: Logs, broker: FakeBroker) -> None:
     worker = new_worker(workload, broker)
     asyncio.run(live(worker, logs, 1))
     for partition in range(N_PARTITIONS):
-        calls = [(topic, keys) for topic, where, keys in broker.calls if where == partition]
+        (begun, claims), *calls = [(topic, keys) for topic, where, keys in broker.calls if where == partition]
+        assert begun == worker.state
+        assert [key[:1] for key in claims] == [CLAIM]
         assert sum(topic == worker.journal for topic, _ in calls) > 1  # how many there are is a matter of time
         while calls:
             rows, (topic, marker) = calls[:2], calls[2]
