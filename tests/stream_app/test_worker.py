@@ -253,7 +253,7 @@ def test_killed_at_any_record_nothing_is_lost_and_nothing_else_comes(
             assert all(came[record] >= n for record, n in wanted.items())
 
 
-def test_after_a_claim_each_checkpoint_is_rows_then_marker_then_outputs(workload: Workload, logs: Logs, broker: FakeBroker) -> None:
+def test_a_checkpoint_is_rows_then_marker_then_outputs(workload: Workload, logs: Logs, broker: FakeBroker) -> None:
     worker = new_worker(workload, broker)
     asyncio.run(live(worker, logs, 1))
     for partition in range(N_PARTITIONS):
